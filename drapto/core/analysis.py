@@ -1,0 +1,63 @@
+"""What detection found out by decoding the source once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from drapto.core.media import ColorInfo, CropRect, Value
+
+
+class Interlacing(StrEnum):
+    PROGRESSIVE = "progressive"
+    TOP_FIELD_FIRST = "tff"
+    BOTTOM_FIELD_FIRST = "bff"
+    TELECINED = "telecined"
+    MIXED = "mixed"
+
+
+class Scene(Value):
+    """Frames [start, end) between two cuts, and how hard they are to encode."""
+
+    start: int
+    end: int
+    spatial_complexity: float = 0.0  # mean gradient magnitude of luma, 0..255 scale
+    temporal_complexity: float = 0.0  # mean absolute luma difference to the previous frame, 0..255
+    mean_luma: float = 0.0  # 0..255
+
+    @property
+    def frames(self) -> int:
+        return self.end - self.start
+
+
+class CropDecision(Value):
+    """Where the picture is. `rect` is None when nothing is to be cut off."""
+
+    rect: CropRect | None = None
+    confidence: float = 0.0  # 0..1
+    reason: str = ""  # one plain sentence: why this crop, or why none
+
+
+class VideoAnalysis(Value):
+    """The result of the detection stage.
+
+    `scenes` cover every frame once, in order. `decoded_frames` is what the decoder really
+    yielded; where it differs from the demuxed index the orchestrator rebuilds the index from
+    `decoded_pts` (None when they agree).
+    """
+
+    scenes: tuple[Scene, ...]
+    crop: CropDecision = CropDecision()
+    color: ColorInfo = ColorInfo()
+    interlacing: Interlacing = Interlacing.PROGRESSIVE
+    grain: float = 0.0  # noise standard deviation of flat luma areas, 8-bit code values
+    black_frames: tuple[tuple[int, int], ...] = ()  # [start, end) runs
+    flash_frames: tuple[int, ...] = ()
+    decoded_frames: int = 0
+    decoded_pts: tuple[int, ...] | None = None
+    decode_errors: int = 0  # frames the decoder marked as damaged
+    notes: tuple[str, ...] = ()
+
+    @property
+    def cuts(self) -> tuple[int, ...]:
+        """First frame of every scene but the first."""
+        return tuple(scene.start for scene in self.scenes[1:])

@@ -1,0 +1,98 @@
+"""Every error Drapto raises on purpose.
+
+    DraptoError                 exit 1   something failed
+    ├── UsageError              exit 2   the command line or the settings are wrong
+    ├── InputError              exit 3   the source cannot be used
+    ├── MissingToolError        exit 4   something is not on this machine
+    ├── ValidationFailedError   exit 5   the output does not match the source
+    ├── ProcessFailedError      exit 1   a child process failed
+    ├── SegmentFailedError      exit 1   a segment could not be encoded, after all retries
+    ├── ResourceError           exit 1   no disk, memory or other resource left
+    ├── JobLockedError          exit 1   another process works on this job
+    ├── PublishError            exit 1   the output could not be put in its place
+    └── StateError              exit 1   an illegal transition or a journal that makes no sense
+
+An interrupted run exits 130 and raises nothing of this tree. Every message is one paragraph:
+what was tried, on which file, why it failed, and (`hint`) what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from shlex import join
+
+
+class DraptoError(Exception):
+    """Base of all. `hint` is the next step for the user, one sentence or empty."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class UsageError(DraptoError):
+    exit_code = 2
+
+
+class InputError(DraptoError):
+    exit_code = 3
+
+
+class MissingToolError(DraptoError):
+    exit_code = 4
+
+
+class ValidationFailedError(DraptoError):
+    exit_code = 5
+
+
+class ProcessFailedError(DraptoError):
+    """A child process failed. Carries what is needed to run it again by hand."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        command: Sequence[str],
+        returncode: int | None,
+        stderr_tail: str,
+        hint: str = "",
+    ) -> None:
+        self.command = tuple(command)
+        self.returncode = returncode
+        self.stderr_tail = stderr_tail
+        how = "ran past its deadline" if returncode is None else _describe_exit(returncode)
+        said = f" It said: {stderr_tail.strip()}" if stderr_tail.strip() else ""
+        super().__init__(f"{what}: {join(command)} {how}.{said}", hint=hint)
+
+
+class SegmentFailedError(DraptoError):
+    pass
+
+
+class ResourceError(DraptoError):
+    pass
+
+
+class JobLockedError(DraptoError):
+    pass
+
+
+class PublishError(DraptoError):
+    pass
+
+
+class StateError(DraptoError):
+    pass
+
+
+def _describe_exit(returncode: int) -> str:
+    if returncode < 0:
+        return f"was killed by signal {-returncode}"
+    return f"exited with status {returncode}"

@@ -1,0 +1,141 @@
+"""Typed progress and outcome events. Services emit them; the command line, the log and the
+metrics render them. Field by field, with units, in `docs/message-formats.md`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from drapto.core.job import EncodeResult, Stage, TrackOutcome
+from drapto.core.media import Value
+
+
+class JobStarted(Value):
+    event: Literal["job_started"] = "job_started"
+    job: str
+    source: Path
+    output: Path
+    work_dir: Path
+    resumed: bool = False
+
+
+class StageStarted(Value):
+    event: Literal["stage_started"] = "stage_started"
+    job: str
+    stage: Stage
+
+
+class StageProgress(Value):
+    """`done` of `total` units; for detection these are frames, for audio seconds."""
+
+    event: Literal["stage_progress"] = "stage_progress"
+    job: str
+    stage: Stage
+    done: float
+    total: float
+
+
+class StageFinished(Value):
+    event: Literal["stage_finished"] = "stage_finished"
+    job: str
+    stage: Stage
+    wall_s: float
+    detail: str = ""  # one plain sentence of what came out
+
+
+class PlanReady(Value):
+    """Everything that will be done is known: emitted once, before encoding starts."""
+
+    event: Literal["plan_ready"] = "plan_ready"
+    job: str
+    frames: int
+    segments: int
+    resumed_segments: int
+    workers: int
+    lp: int
+    encoder: str
+    crf: float
+    preset: int
+    crop: str | None
+    dynamic_range: str
+    tracks: tuple[TrackOutcome, ...]
+
+
+class SegmentProgress(Value):
+    event: Literal["segment_progress"] = "segment_progress"
+    job: str
+    segment: int
+    frames_done: int
+    frames: int
+
+
+class SegmentFinished(Value):
+    event: Literal["segment_finished"] = "segment_finished"
+    job: str
+    segment: int
+    frames: int
+    size_bytes: int
+    wall_s: float
+    cpu_s: float
+    peak_rss_bytes: int
+    attempt: int
+
+
+class SegmentRetried(Value):
+    event: Literal["segment_retried"] = "segment_retried"
+    job: str
+    segment: int
+    attempt: int
+    reason: str
+
+
+class WarningRaised(Value):
+    event: Literal["warning"] = "warning"
+    job: str
+    message: str
+
+
+class CommandPlanned(Value):
+    """Only with --dry-run: a command that would have run."""
+
+    event: Literal["command_planned"] = "command_planned"
+    job: str
+    stage: Stage
+    command: tuple[str, ...]
+
+
+class JobFinished(Value):
+    event: Literal["job_finished"] = "job_finished"
+    job: str
+    result: EncodeResult
+
+
+class JobFailed(Value):
+    event: Literal["job_failed"] = "job_failed"
+    job: str
+    source: Path
+    output: Path
+    error: str  # class name of core/errors.py, or 'Interrupted'
+    message: str
+    hint: str = ""
+    exit_code: int
+    resumable: bool = False
+
+
+Event = Annotated[
+    JobStarted
+    | StageStarted
+    | StageProgress
+    | StageFinished
+    | PlanReady
+    | SegmentProgress
+    | SegmentFinished
+    | SegmentRetried
+    | WarningRaised
+    | CommandPlanned
+    | JobFinished
+    | JobFailed,
+    Field(discriminator="event"),
+]

@@ -1,0 +1,174 @@
+"""The Protocols between the layers. Each says what an implementation must provide.
+
+`services` decide and describe, `infrastructure` does. Neither imports the other: they meet
+here, and `bootstrap.py` hands one to the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from drapto.core.analysis import VideoAnalysis
+from drapto.core.events import Event
+from drapto.core.job import EncodeOptions
+from drapto.core.media import FrameIndex, MediaInfo, Track
+from drapto.core.segments import EncodedSegment, Segment, SegmentTask
+
+
+class EventSink(Protocol):
+    """Takes events from any thread; never blocks, never raises."""
+
+    def emit(self, event: Event) -> None: ...
+
+
+class Clock(Protocol):
+    def monotonic_s(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class SourceVideo:
+    """One video stream that can be addressed frame by frame.
+
+    `path` and `stream_index` name the file to decode: the source itself, or, where the source
+    has no usable timestamps, its rewrapped copy in the work directory. `index` counts in the
+    time base of that file. `origin` is the source as the user knows it.
+    """
+
+    origin: MediaInfo
+    track: Track  # as in `origin`
+    path: Path
+    stream_index: int
+    index: FrameIndex
+
+
+class MediaReader(Protocol):
+    """Reads files without changing them. Errors: InputError."""
+
+    async def probe(self, path: Path) -> MediaInfo: ...
+
+    async def open_video(self, media: MediaInfo, track: Track, work_dir: Path) -> SourceVideo:
+        """Build the frame index by demuxing; rewrap into `work_dir` only where it must."""
+        ...
+
+
+@dataclass(frozen=True)
+class LumaFrame:
+    """One decoded frame as detection sees it.
+
+    `luma` is uint8 (height, width), reduced to at most the height that was asked for and
+    scaled from whatever bit depth to 8 bit full code values (limited range stays limited:
+    black is 16). `full` is the luma plane at full size (uint8, or uint16 for more than 8
+    bits), valid only until the next frame is taken.
+    """
+
+    number: int  # in display order, from 0
+    pts: int
+    luma: npt.NDArray[np.uint8]
+    full: npt.NDArray[Any]
+    bit_depth: int
+    interlaced: bool  # the stream's own flag
+    top_field_first: bool
+    damaged: bool
+
+
+class LumaReader(Protocol):
+    """Decodes a stream once, in order. Blocking: call it in a worker thread."""
+
+    def frames(self, video: SourceVideo, *, max_height: int) -> Iterator[LumaFrame]: ...
+
+
+ProgressCallback = Callable[[int], None]  # frames done so far; called from any thread
+
+
+class DetectionService(Protocol):
+    """Contract suite: tests/services/test_detection_contract.py."""
+
+    async def analyze(
+        self, video: SourceVideo, options: EncodeOptions, on_progress: ProgressCallback
+    ) -> VideoAnalysis: ...
+
+
+class SegmentationService(Protocol):
+    """Every frame once, in order. Contract suite: tests/services/test_segmentation_contract.py."""
+
+    async def plan(
+        self, video: SourceVideo, analysis: VideoAnalysis, options: EncodeOptions
+    ) -> tuple[Segment, ...]: ...
+
+
+class Encoder(Protocol):
+    """Turns a segment task into ffmpeg arguments: pure, no process is started here."""
+
+    @property
+    def name(self) -> str:
+        """As in --encoder."""
+        ...
+
+    @property
+    def codec(self) -> str:
+        """ffmpeg's codec name of the result: 'av1', 'hevc', 'h264'."""
+        ...
+
+    @property
+    def ffmpeg_encoder(self) -> str:
+        """ffmpeg's encoder name, which `doctor` looks for: 'libsvtav1'."""
+        ...
+
+    @property
+    def crf_range(self) -> tuple[float, float]: ...
+
+    @property
+    def preset_range(self) -> tuple[int, int]: ...
+
+    def arguments(self, task: SegmentTask) -> list[str]:
+        """Everything after the program name, input and output included; no progress options."""
+        ...
+
+
+class SegmentExecutor(Protocol):
+    """Runs one segment task somewhere. The only place a segment's process is started.
+
+    Returns what came out, with its frames counted by decoding; judging them is the caller's
+    business. Errors: ProcessFailedError, ResourceError, MissingToolError.
+    """
+
+    async def run(self, task: SegmentTask, on_progress: ProgressCallback) -> EncodedSegment: ...
+
+
+class EncodingService(Protocol):
+    """Encodes all segments. `on_done` is awaited once for every accepted segment, in any order.
+
+    Contract suite: tests/services/test_encoding_contract.py.
+    """
+
+    async def encode(
+        self,
+        tasks: Sequence[SegmentTask],
+        *,
+        workers: int,
+        on_progress: Callable[[int, int], None],  # (segment index, frames done)
+        on_retry: Callable[[int, int, str], None],  # (segment index, attempt, reason)
+        on_done: Callable[[EncodedSegment], Awaitable[None]],
+    ) -> None: ...
+
+
+class Journal(Protocol):
+    """An append-only list of JSON objects that survives a kill at any moment."""
+
+    async def append(self, entry: dict[str, Any]) -> None:
+        """Returns once the entry is on the disk."""
+        ...
+
+    async def read(self) -> list[dict[str, Any]]:
+        """Every whole entry; a torn last line is left out."""
+        ...
+
+    async def write_checkpoint(self, state: dict[str, Any]) -> None:
+        """Replace the checkpoint atomically."""
+        ...

@@ -1,0 +1,74 @@
+"""Segments: what one encoder run covers, and what came out of it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+from drapto.core.media import ColorInfo, CropRect, Value
+
+
+class Segment(Value):
+    """Frames [start, end) of the frame index. Virtual, unless `path` names a cut-out file."""
+
+    index: int
+    start: int
+    end: int
+    path: Path | None = None
+
+    @property
+    def frames(self) -> int:
+        return self.end - self.start
+
+    @property
+    def label(self) -> str:
+        return f"{self.index:05d}"
+
+
+class VideoSettings(Value):
+    """What an encoder has to be told, apart from which frames. Equal for all segments of a job."""
+
+    encoder: str = "svt-av1"
+    crf: float = 28.0
+    preset: int = 6
+    crop: CropRect | None = None
+    color: ColorInfo = ColorInfo()
+    frame_rate: Fraction = Fraction(25)  # nominal; timestamps are put back by assembly
+    width: int  # of the output picture, after the crop, before rotation
+    height: int
+    sample_aspect_ratio: Fraction | None = None
+    keyint: int = 240  # frames
+    lp: int = 2  # SVT-AV1 level of parallelism; threads for the other encoders
+
+
+class SegmentTask(Value):
+    """One segment as plain data, so that it can travel to another machine.
+
+    The decoder starts at `seek_s` (None: at the beginning of the file) and drops every frame
+    outside [first_pts, end_pts), both in the stream's `time_base`. `end_pts` None: to the end.
+    """
+
+    segment: Segment
+    source: Path
+    stream_index: int
+    time_base: Fraction
+    first_pts: int
+    end_pts: int | None
+    seek_s: float | None
+    settings: VideoSettings
+    output: Path
+    attempt: int = 0
+
+
+class EncodedSegment(Value):
+    """A finished segment file. `frames` was counted by decoding it."""
+
+    segment: Segment
+    path: Path
+    frames: int
+    size_bytes: int
+    digest: str  # blake2b-128 of the file, hex
+    attempt: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_rss_bytes: int = 0
