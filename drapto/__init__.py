@@ -1,0 +1,1 @@
+"""Drapto re-encodes video to AV1."""

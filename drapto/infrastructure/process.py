@@ -1,0 +1,252 @@
+"""The only door to a child process.
+
+Promised for every child: its own process group; no terminal and no standard input; a bounded
+tail of its stderr; an optional deadline; terminate → wait → kill → reap when the caller is
+cancelled or the deadline passes; the operating system's own figures of what it used. A child
+does not outlive a killed parent (Linux: PR_SET_PDEATHSIG).
+
+    result = await run_process([ffmpeg, "-i", path, ...], what="Encoding segment 3")
+
+Contract test: tests/infrastructure/test_process.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import anyio
+
+from drapto.core.errors import MissingToolError, ProcessFailedError
+
+STDERR_TAIL_BYTES = 8192
+STDOUT_LIMIT_BYTES = 64 * 1024 * 1024
+TERMINATE_GRACE_S = 3.0  # time between SIGTERM and SIGKILL
+PIPE_GRACE_S = 5.0  # time to read what an ended child left in its pipes
+LINE_LIMIT_BYTES = 1024 * 1024
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+@dataclass(frozen=True)
+class ProcessResult:
+    """How a child ended. `cpu_s` is user plus system time, with its own reaped children."""
+
+    command: tuple[str, ...]
+    returncode: int
+    stdout: bytes  # empty if lines were taken by a callback
+    stderr_tail: str
+    wall_s: float
+    cpu_s: float
+    peak_rss_bytes: int
+
+
+async def run_process(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    what: str,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    deadline_s: float | None = None,
+    on_stdout_line: Callable[[str], None] | None = None,
+    check: bool = True,
+    nice: int = 0,
+) -> ProcessResult:
+    """Run a child to its end.
+
+    `what` opens the error message. With `on_stdout_line` every line of stdout goes to the
+    callback, on the event loop; otherwise stdout is kept, up to 64 MiB. Errors:
+    ProcessFailedError (not with `check` off, but always after the deadline),
+    MissingToolError if the program does not exist.
+    """
+    command = tuple(os.fspath(arg) for arg in argv)
+    started = time.monotonic()
+    child = _spawn(command, what=what, env=env, cwd=cwd, nice=nice)
+    tail = bytearray()
+    kept = bytearray()
+    exit_status: _ExitStatus | None = None
+    try:
+        with anyio.move_on_after(deadline_s):
+            async with anyio.create_task_group() as group:
+                assert child.stderr is not None
+                assert child.stdout is not None
+                group.start_soon(_keep_tail, child.stderr, tail)
+                if on_stdout_line is None:
+                    group.start_soon(_keep, child.stdout, kept)
+                else:
+                    group.start_soon(_each_line, child.stdout, on_stdout_line)
+                exit_status = await _wait(child.pid)
+                # A grandchild in a group of its own may hold the pipes open for ever.
+                group.cancel_scope.deadline = anyio.current_time() + PIPE_GRACE_S
+    finally:
+        ended = exit_status or await _end(child.pid)
+        child.returncode = ended.returncode  # so that Popen knows there is nothing to reap
+        _close(child)
+    stderr_tail = tail.decode("utf-8", "replace")
+    if exit_status is None:
+        raise ProcessFailedError(what, command=command, returncode=None, stderr_tail=stderr_tail)
+    if check and exit_status.returncode != 0:
+        raise ProcessFailedError(
+            what, command=command, returncode=exit_status.returncode, stderr_tail=stderr_tail
+        )
+    return ProcessResult(
+        command=command,
+        returncode=exit_status.returncode,
+        stdout=bytes(kept),
+        stderr_tail=stderr_tail,
+        wall_s=time.monotonic() - started,
+        cpu_s=exit_status.cpu_s,
+        peak_rss_bytes=exit_status.peak_rss_bytes,
+    )
+
+
+def _spawn(
+    command: tuple[str, ...],
+    *,
+    what: str,
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    nice: int,
+) -> subprocess.Popen[bytes]:
+    parent = os.getpid()
+
+    def in_child() -> None:
+        if _libc is not None:
+            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() != parent:  # the parent died before the line above
+                os._exit(1)
+        if nice:
+            os.nice(nice)
+
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            start_new_session=True,
+            preexec_fn=in_child,
+        )
+    except (FileNotFoundError, PermissionError) as error:
+        raise MissingToolError(
+            f"{what}: the program {command[0]} cannot be started ({error.strerror}).",
+            hint="Run 'drapto doctor' to see what is missing.",
+        ) from error
+
+
+@dataclass(frozen=True)
+class _ExitStatus:
+    returncode: int
+    cpu_s: float
+    peak_rss_bytes: int
+
+
+async def _wait(pid: int) -> _ExitStatus:
+    """Wait for the child, kill what it left in its group, reap it.
+
+    Needs no thread where the kernel has pidfd (Linux 5.3 and later). The group is killed while
+    the child is still a zombie, so its number cannot belong to anyone else yet.
+    """
+    try:
+        fd = os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        await anyio.to_thread.run_sync(
+            os.waitid, os.P_PID, pid, os.WEXITED | os.WNOWAIT, abandon_on_cancel=True
+        )
+    else:
+        try:
+            await anyio.wait_readable(fd)
+        finally:
+            os.close(fd)
+    _signal_group(pid, signal.SIGKILL)
+    return _reap(pid)
+
+
+def _reap(pid: int) -> _ExitStatus:
+    """Collect a child that has already ended: does not block."""
+    _, status, usage = os.wait4(pid, 0)
+    scale = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes there, KiB on Linux
+    return _ExitStatus(
+        returncode=os.waitstatus_to_exitcode(status),
+        cpu_s=usage.ru_utime + usage.ru_stime,
+        peak_rss_bytes=usage.ru_maxrss * scale,
+    )
+
+
+async def _end(pid: int) -> _ExitStatus:
+    """Terminate, wait, kill, reap. Not cancellable: it ends within the grace period."""
+    ended: _ExitStatus | None = None
+    with anyio.CancelScope(shield=True):
+        _signal_group(pid, signal.SIGTERM)
+        with anyio.move_on_after(TERMINATE_GRACE_S):
+            ended = await _wait(pid)
+        if ended is None:
+            _signal_group(pid, signal.SIGKILL)
+            ended = await _wait(pid)
+    assert ended is not None
+    return ended
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _close(child: subprocess.Popen[bytes]) -> None:
+    for pipe in (child.stdout, child.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+@contextlib.asynccontextmanager
+async def _reader(pipe: IO[bytes]) -> AsyncIterator[asyncio.StreamReader]:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=LINE_LIMIT_BYTES, loop=loop)
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader, loop=loop), pipe
+    )
+    try:
+        yield reader
+    finally:
+        transport.close()
+
+
+async def _keep_tail(pipe: IO[bytes], tail: bytearray) -> None:
+    async with _reader(pipe) as reader:
+        while chunk := await reader.read(65536):
+            tail += chunk
+            del tail[:-STDERR_TAIL_BYTES]
+
+
+async def _keep(pipe: IO[bytes], kept: bytearray) -> None:
+    async with _reader(pipe) as reader:
+        while chunk := await reader.read(65536):
+            kept += chunk[: max(0, STDOUT_LIMIT_BYTES - len(kept))]
+
+
+async def _each_line(pipe: IO[bytes], on_line: Callable[[str], None]) -> None:
+    """Lines end at a newline or a carriage return; the last one may end at neither."""
+    pending = b""
+    async with _reader(pipe) as reader:
+        while chunk := await reader.read(65536):
+            *lines, pending = (pending + chunk).replace(b"\r", b"\n").split(b"\n")
+            pending = pending[-LINE_LIMIT_BYTES:]
+            for line in lines:
+                if line:
+                    on_line(line.decode("utf-8", "replace"))
+    if pending:
+        on_line(pending.decode("utf-8", "replace"))

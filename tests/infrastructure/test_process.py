@@ -1,0 +1,197 @@
+"""The promises of infrastructure/process.py, with real children."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import anyio
+import psutil
+import pytest
+
+from drapto.core.errors import MissingToolError, ProcessFailedError
+from drapto.infrastructure import process
+from drapto.infrastructure.process import run_process
+
+
+def python(code: str, *args: str) -> list[str]:
+    return [sys.executable, "-c", textwrap.dedent(code), *args]
+
+
+async def gone(pid: int) -> bool:
+    """Wait until no live process has this pid: a killed grandchild is reaped by init."""
+    with anyio.move_on_after(10):
+        while True:
+            try:
+                if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                    return True
+            except psutil.NoSuchProcess:
+                return True
+            await anyio.sleep(0.01)
+    return False
+
+
+async def test_result_holds_what_the_child_printed_and_used() -> None:
+    result = await run_process(
+        python(
+            "import sys; b = bytearray(60_000_000); print('out'); print('err', file=sys.stderr)"
+        ),
+        what="Trying",
+    )
+    assert result.returncode == 0
+    assert result.stdout == b"out\n"
+    assert result.stderr_tail == "err\n"
+    assert result.peak_rss_bytes > 60_000_000
+    assert result.cpu_s > 0
+
+
+async def test_failure_shows_command_status_and_last_words() -> None:
+    with pytest.raises(ProcessFailedError) as caught:
+        await run_process(
+            python("import sys; print('no such \\'thing\\'', file=sys.stderr); sys.exit(7)"),
+            what="Trying it",
+        )
+    message = str(caught.value)
+    assert message.startswith("Trying it: ")
+    assert "exited with status 7" in message
+    assert "no such 'thing'" in message
+    assert sys.executable in message
+
+
+async def test_killed_child_is_named_with_its_signal() -> None:
+    with pytest.raises(ProcessFailedError, match="killed by signal 9"):
+        await run_process(python("import os; os.kill(os.getpid(), 9)"), what="Trying")
+
+
+async def test_only_the_tail_of_a_flood_on_stderr_is_kept() -> None:
+    result = await run_process(
+        python("import sys\nfor i in range(200_000): print('line', i, file=sys.stderr)"),
+        what="Trying",
+    )
+    assert len(result.stderr_tail) <= process.STDERR_TAIL_BYTES
+    assert result.stderr_tail.endswith("line 199999\n")
+
+
+async def test_lines_end_at_newline_or_carriage_return_and_a_cut_line_is_kept() -> None:
+    lines: list[str] = []
+    await run_process(
+        python("import sys; sys.stdout.write('a\\rb\\n\\nc')"),
+        what="Trying",
+        on_stdout_line=lines.append,
+    )
+    assert lines == ["a", "b", "c"]
+
+
+async def test_missing_program_is_a_missing_tool() -> None:
+    with pytest.raises(MissingToolError, match="no-such-program"):
+        await run_process(["/nowhere/no-such-program"], what="Trying")
+
+
+async def test_deadline_ends_a_child_that_ignores_sigterm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "TERMINATE_GRACE_S", 0.1)
+    pids: list[int] = []
+    with pytest.raises(ProcessFailedError, match="ran past its deadline"):
+        await run_process(
+            python(
+                """
+                import os, signal, time
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                print(os.getpid(), flush=True)
+                time.sleep(600)
+                """
+            ),
+            what="Trying",
+            deadline_s=2,
+            on_stdout_line=lambda line: pids.append(int(line)),
+        )
+    assert await gone(pids[0])
+
+
+async def test_stopped_child_does_not_survive_cancellation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "TERMINATE_GRACE_S", 0.1)
+    pids: list[int] = []
+
+    def stop_and_cancel(line: str) -> None:
+        pids.append(int(line))
+        os.kill(pids[0], signal.SIGSTOP)
+        scope.cancel()
+
+    with anyio.CancelScope() as scope:
+        await run_process(
+            python("import os, time; print(os.getpid(), flush=True); time.sleep(600)"),
+            what="Trying",
+            on_stdout_line=stop_and_cancel,
+        )
+    assert scope.cancelled_caught
+    assert await gone(pids[0])
+
+
+async def test_cancellation_takes_the_whole_process_group() -> None:
+    pids: list[int] = []
+
+    def note(line: str) -> None:
+        pids.append(int(line))
+        if len(pids) == 2:
+            scope.cancel()
+
+    with anyio.CancelScope() as scope:
+        await run_process(
+            python(
+                """
+                import os, subprocess, sys, time
+                print(os.getpid(), flush=True)
+                subprocess.Popen([sys.executable, "-c",
+                    "import os, time; print(os.getpid(), flush=True); time.sleep(600)"])
+                time.sleep(600)
+                """
+            ),
+            what="Trying",
+            on_stdout_line=note,
+        )
+    assert await gone(pids[0])
+    assert await gone(pids[1])
+
+
+async def test_child_that_leaves_a_grandchild_behind_leaves_nothing() -> None:
+    result = await run_process(
+        python(
+            """
+            import subprocess, sys
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+            print(child.pid, flush=True)
+            """
+        ),
+        what="Trying",
+    )
+    assert await gone(int(result.stdout))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux only")
+def test_child_dies_with_a_parent_that_is_killed() -> None:
+    root = Path(__file__).parents[2]
+    parent = subprocess.Popen(
+        python(
+            """
+            import anyio, sys
+            from drapto.infrastructure.process import run_process
+            child = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+            anyio.run(lambda: run_process([sys.executable, "-c", child], what="Trying",
+                on_stdout_line=lambda line: print(line, flush=True)))
+            """
+        ),
+        stdout=subprocess.PIPE,
+        cwd=root,
+    )
+    assert parent.stdout is not None
+    with parent.stdout:
+        pid = int(parent.stdout.readline())
+        assert psutil.pid_exists(pid)
+        parent.kill()
+        parent.wait()
+    assert anyio.run(gone, pid)
