@@ -66,6 +66,14 @@ def x265(*, keyint: int = 24, bframes: int = 3, extra: str = "") -> tuple[str, .
     return ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", params)
 
 
+def tagged(transfer: str) -> str:
+    """A filter that tags frames as BT.2020 non-constant luminance, limited range."""
+    return (
+        "format=yuv420p10le,setparams=color_primaries=bt2020:colorspace=bt2020nc:range=limited"
+        f":color_trc={transfer}"
+    )
+
+
 def simple(directory: Path, name: str = "simple.mkv", *, frames: int = 72) -> Path:
     """320x180, 24 fps, 3 s, H.264 with B-frames and a key frame a second; AAC stereo.
 
@@ -168,9 +176,8 @@ def hdr10(directory: Path, name: str = "hdr10.mkv", *, frames: int = 24) -> Path
         ":range=limited:chromaloc=2:max-cll=1000,400:"
         "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
     )
-    tags = "-color_primaries bt2020 -color_trc smpte2084 -colorspace bt2020nc -color_range tv"
-    options = (*x265(extra=extra), "-pix_fmt", "yuv420p10le", *tags.split())
-    ffmpeg(*pattern(frames), *options, out)
+    options = (*x265(extra=extra), "-pix_fmt", "yuv420p10le")
+    ffmpeg(*pattern(frames), "-vf", tagged("smpte2084"), *options, out)
     return out
 
 
@@ -178,9 +185,8 @@ def hlg(directory: Path, *, frames: int = 24) -> Path:
     """HEVC Main 10, BT.2020, HLG transfer (arib-std-b67), in MP4."""
     out = directory / "hlg.mp4"
     extra = "colorprim=bt2020:transfer=arib-std-b67:colormatrix=bt2020nc:range=limited"
-    tags = "-color_primaries bt2020 -color_trc arib-std-b67 -colorspace bt2020nc -color_range tv"
-    options = (*x265(extra=extra), "-pix_fmt", "yuv420p10le", *tags.split())
-    ffmpeg(*pattern(frames), *options, "-tag:v", "hvc1", out)
+    options = (*x265(extra=extra), "-pix_fmt", "yuv420p10le", "-tag:v", "hvc1")
+    ffmpeg(*pattern(frames), "-vf", tagged("arib-std-b67"), *options, out)
     return out
 
 

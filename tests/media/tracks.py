@@ -7,9 +7,6 @@ from pathlib import Path
 from tests.media.clips import FONT_BYTES, ffmpeg, pattern, tone, x264
 
 SRT = (
-    "1\n00:00:00,200 --> 00:00:01,000\nHello\n\n"
-    "2\n00:00:01,500 --> 00:00:02,500\nGood <i>bye</i>\n"
-)
     "1\n00:00:00,200 --> 00:00:01,000\nHello\n\n2\n00:00:01,500 --> 00:00:02,500\nGood <i>bye</i>\n"
 )
 ASS = """[Script Info]
