@@ -7,6 +7,7 @@ here, and `bootstrap.py` hands one to the other.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -123,8 +124,9 @@ class Encoder(Protocol):
     @property
     def crf_range(self) -> tuple[float, float]: ...
 
-    @property
-    def preset_range(self) -> tuple[int, int]: ...
+    def default_crf(self, width: int) -> float:
+        """The quality without --crf, by the width of the output picture."""
+        ...
 
     def arguments(self, task: SegmentTask) -> list[str]:
         """Everything after the program name, input and output included; no progress options."""
@@ -139,6 +141,16 @@ class SegmentExecutor(Protocol):
     """
 
     async def run(self, task: SegmentTask, on_progress: ProgressCallback) -> EncodedSegment: ...
+
+
+class WorkerSlots(Protocol):
+    """Admits segment workers: CPU, memory and disk, all at once."""
+
+    def admit(self, task: SegmentTask) -> AbstractAsyncContextManager[None]: ...
+
+    def observe(self, task: SegmentTask, done: EncodedSegment) -> None:
+        """Learn from what a finished worker really used."""
+        ...
 
 
 class EncodingService(Protocol):

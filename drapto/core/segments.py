@@ -36,6 +36,7 @@ class VideoSettings(Value):
     frame_rate: Fraction = Fraction(25)  # nominal; timestamps are put back by assembly
     width: int  # of the output picture, after the crop, before rotation
     height: int
+    source_bit_depth: int = 8
     sample_aspect_ratio: Fraction | None = None
     keyint: int = 240  # frames
     lp: int = 2  # SVT-AV1 level of parallelism; threads for the other encoders
@@ -44,8 +45,9 @@ class VideoSettings(Value):
 class SegmentTask(Value):
     """One segment as plain data, so that it can travel to another machine.
 
-    The decoder starts at `seek_s` (None: at the beginning of the file) and drops every frame
-    outside [first_pts, end_pts), both in the stream's `time_base`. `end_pts` None: to the end.
+    The decoder starts at `seeks_s[attempt]` (None: at the beginning of the file), each entry
+    an earlier point than the one before, and drops every frame outside [first_pts, end_pts),
+    both in the stream's `time_base`. `end_pts` None: to the end.
     """
 
     segment: Segment
@@ -54,10 +56,14 @@ class SegmentTask(Value):
     time_base: Fraction
     first_pts: int
     end_pts: int | None
-    seek_s: float | None
+    seeks_s: tuple[float | None, ...] = (None,)
     settings: VideoSettings
     output: Path
     attempt: int = 0
+
+    @property
+    def seek_s(self) -> float | None:
+        return self.seeks_s[self.attempt]
 
 
 class EncodedSegment(Value):

@@ -1,0 +1,105 @@
+"""Runs one segment task on this machine: one ffmpeg process, then a decode that counts.
+
+The segment file appears under its name only when it is whole: written under another name,
+decoded once from end to end, hashed, renamed.
+
+Contract suite: tests/infrastructure/test_executor_contract.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import anyio.abc
+
+from drapto.core.errors import ProcessFailedError, ResourceError
+from drapto.core.interfaces import ProgressCallback
+from drapto.core.segments import EncodedSegment, SegmentTask
+from drapto.infrastructure.ffmpeg.decode import count_frames
+from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, frame_watcher
+from drapto.infrastructure.fingerprint import file_digest
+from drapto.infrastructure.process import ProcessResult, run_process
+from drapto.infrastructure.resources import looks_like_disk_full
+
+STALL_S = 1800.0  # an encoder that finishes no frame for this long hangs (4K at preset 0: 60 s)
+
+
+class LocalSegmentExecutor:
+    """`arguments_for` turns a task into ffmpeg arguments: an Encoder's `arguments`."""
+
+    def __init__(self, ffmpeg: Path, arguments_for: Callable[[SegmentTask], list[str]]) -> None:
+        self._ffmpeg = ffmpeg
+        self._arguments_for = arguments_for
+
+    def command(self, task: SegmentTask) -> list[str]:
+        """The whole command line, for running and for --dry-run."""
+        return [
+            str(self._ffmpeg),
+            *("-nostdin", "-hide_banner", "-v", "error", *PROGRESS_OPTIONS),
+            *self._arguments_for(task),
+        ]
+
+    async def run(self, task: SegmentTask, on_progress: ProgressCallback) -> EncodedSegment:
+        """Errors: ProcessFailedError (a hang included), ResourceError on a full disk."""
+        partial = task.output.with_suffix(f".partial{task.output.suffix}")
+        try:
+            ran = await self._encode(task.model_copy(update={"output": partial}), on_progress)
+            frames = await count_frames(partial, threads=max(1, task.settings.lp))
+            digest = await file_digest(partial)
+            size_bytes = partial.stat().st_size
+            partial.replace(task.output)
+        finally:
+            partial.unlink(missing_ok=True)
+        return EncodedSegment(
+            segment=task.segment,
+            path=task.output,
+            frames=frames,
+            size_bytes=size_bytes,
+            digest=digest,
+            attempt=task.attempt,
+            wall_s=ran.wall_s,
+            cpu_s=ran.cpu_s,
+            peak_rss_bytes=ran.peak_rss_bytes,
+        )
+
+    async def _encode(self, task: SegmentTask, on_progress: ProgressCallback) -> ProcessResult:
+        command = self.command(task)
+        what = f"Encoding segment {task.segment.index}"
+        try:
+            return await _with_watchdog(command, what, on_progress)
+        except ProcessFailedError as error:
+            if looks_like_disk_full(error.stderr_tail):
+                raise ResourceError(
+                    f"{what}: no space is left for {task.output}.",
+                    hint="Free some space, or name another place with --work-dir, and run the "
+                    "same command again: finished segments are kept.",
+                ) from error
+            raise
+
+
+async def _with_watchdog(
+    command: list[str], what: str, on_progress: ProgressCallback
+) -> ProcessResult:
+    """Run the command; end it when no new frame has come out for STALL_S."""
+    frames_seen = -1
+    result: ProcessResult | None = None
+
+    def on_frames(frames: int) -> None:
+        nonlocal frames_seen
+        if frames > frames_seen:
+            frames_seen = frames
+            scope.deadline = anyio.current_time() + STALL_S
+            on_progress(frames)
+
+    with anyio.move_on_after(STALL_S) as scope:
+        result = await run_process(command, what=what, on_stdout_line=frame_watcher(on_frames))
+    if result is None:
+        raise ProcessFailedError(
+            f"{what}: no frame came out for {STALL_S:.0f} s",
+            command=command,
+            returncode=None,
+            stderr_tail="",
+        )
+    return result

@@ -1,0 +1,81 @@
+"""The part of an encode command that all encoders share: reading exactly the right frames.
+
+The decoder is put at a key frame before the segment, and `trim` keeps the frames whose
+timestamps lie in [first_pts, end_pts). Timestamps are the source's own (`-copyts`), so a frame
+is known by its timestamp and never by counting from wherever a seek happened to land.
+Inside the segment file timestamps are frame numbers; assembly puts the real ones back.
+"""
+
+from __future__ import annotations
+
+from drapto.core.media import ColorInfo
+from drapto.core.segments import SegmentTask
+
+# ffmpeg's decoders name these matrices for RGB; AV1 here is 4:2:0, so they must be converted.
+RGB_MATRICES = frozenset({"gbr", "rgb"})
+
+
+def encoded_color(color: ColorInfo) -> ColorInfo:
+    """The colour tags of the encoded picture: the source's, but RGB becomes BT.709 video range."""
+    if color.matrix in RGB_MATRICES:
+        return color.model_copy(update={"matrix": "bt709", "range": "tv"})
+    return color
+
+
+def input_arguments(task: SegmentTask) -> list[str]:
+    """Open the source at the seek point of this attempt; nothing but plain files is opened."""
+    seek = [] if task.seek_s is None else ["-ss", f"{task.seek_s:.6f}"]
+    return [
+        *("-protocol_whitelist", "file"),
+        *("-copyts", "-seek_timestamp", "1", "-noaccurate_seek", "-noautorotate"),
+        *("-threads", str(max(1, task.settings.lp))),
+        *seek,
+        *("-i", f"file:{task.source}"),
+        *("-map", f"0:{task.stream_index}"),
+    ]
+
+
+def filter_graph(task: SegmentTask, pixel_format: str) -> str:
+    """Trim to the segment, number the frames, crop, stamp the colour, set the pixel format."""
+    settings = task.settings
+    end = "" if task.end_pts is None else f":end_pts={task.end_pts}"
+    rate = settings.frame_rate
+    filters = [
+        f"trim=start_pts={task.first_pts}{end}",
+        f"settb={rate.denominator}/{rate.numerator}",
+        "setpts=N:strip_fps=1",
+    ]
+    if settings.crop is not None:
+        filters.append(f"crop={settings.crop}:exact=1")
+    filters += _color_filters(settings.color)
+    filters.append(f"format={pixel_format}")
+    return ",".join(filters)
+
+
+def output_arguments(task: SegmentTask) -> list[str]:
+    """One plain Matroska file with nothing in it that differs from run to run."""
+    return [
+        *("-fps_mode", "passthrough", "-enc_time_base", "filter"),
+        *("-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact"),
+        *("-f", "matroska", "-y", f"file:{task.output}"),
+    ]
+
+
+def _color_filters(color: ColorInfo) -> list[str]:
+    target = encoded_color(color)
+    filters = []
+    if target.matrix != color.matrix:
+        filters.append(f"scale=out_color_matrix={target.matrix}:out_range={target.range}")
+    tags = {
+        "color_primaries": target.primaries,
+        "color_trc": target.transfer,
+        "colorspace": target.matrix,
+        "range": target.range,
+    }
+    given = ":".join(f"{name}={value}" for name, value in tags.items() if value)
+    return [*filters, f"setparams={given}"] if given else filters
+
+
+def number(value: float) -> str:
+    """A number as encoders read it: '30', '30.25'."""
+    return f"{value:g}"

@@ -1,0 +1,81 @@
+"""Encoding: all segments, in parallel, each accepted only if its frames are all there.
+
+Promised: longest segments first, so that the last worker is not left alone with a big one; a
+segment with the wrong number of frames, or whose encoder failed, is tried again from an earlier
+starting point and at last by decoding from the beginning; then the job fails with the
+reason of every attempt. A full disk or a missing program is not tried again.
+
+Contract suite: tests/services/test_encoding_contract.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
+
+from drapto.core.errors import ProcessFailedError, SegmentFailedError
+from drapto.core.interfaces import SegmentExecutor, WorkerSlots
+from drapto.core.segments import EncodedSegment, SegmentTask
+
+
+class ParallelEncoding:
+    """The new encoding stage: one encoder process per segment, through a SegmentExecutor."""
+
+    def __init__(self, executor: SegmentExecutor, slots: WorkerSlots) -> None:
+        self._executor = executor
+        self._slots = slots
+
+    async def encode(
+        self,
+        tasks: Sequence[SegmentTask],
+        *,
+        workers: int,
+        on_progress: Callable[[int, int], None],
+        on_retry: Callable[[int, int, str], None],
+        on_done: Callable[[EncodedSegment], Awaitable[None]],
+    ) -> None:
+        """Errors: SegmentFailedError, ResourceError, MissingToolError; the rest is cancelled."""
+        waiting = iter(sorted(tasks, key=lambda task: (-task.segment.frames, task.segment.index)))
+
+        async def work() -> None:
+            for task in waiting:  # shared: every worker takes the next longest
+                async with self._slots.admit(task):
+                    done = await self._until_right(task, on_progress, on_retry)
+                self._slots.observe(task, done)
+                await on_done(done)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(min(workers, len(tasks))):
+                group.start_soon(work)
+
+    async def _until_right(
+        self,
+        task: SegmentTask,
+        on_progress: Callable[[int, int], None],
+        on_retry: Callable[[int, int, str], None],
+    ) -> EncodedSegment:
+        number = task.segment.index
+        reasons: list[str] = []
+        for attempt in range(len(task.seeks_s)):
+            try:
+                done = await self._executor.run(
+                    task.model_copy(update={"attempt": attempt}),
+                    lambda frames: on_progress(number, frames),
+                )
+            except ProcessFailedError as error:
+                reasons.append(str(error))
+            else:
+                if done.frames == task.segment.frames:
+                    return done
+                reasons.append(f"{done.frames} frames came out instead of {task.segment.frames}")
+            if attempt + 1 < len(task.seeks_s):
+                on_retry(number, attempt + 1, reasons[-1])
+        raise SegmentFailedError(
+            f"Segment {number} (frames {task.segment.start} to {task.segment.end - 1}) of "
+            f"{task.source} could not be encoded in {len(reasons)} attempts: "
+            + "; ".join(f"({n}) {reason}" for n, reason in enumerate(reasons, 1))
+            + ".",
+            hint="If the source is damaged there, remux or repair it and run the command again; "
+            "finished segments are kept.",
+        )

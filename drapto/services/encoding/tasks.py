@@ -1,0 +1,84 @@
+"""From segments to tasks: which timestamps, and where the decoder may start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from drapto.core.interfaces import SourceVideo
+from drapto.core.media import FrameIndex
+from drapto.core.segments import Segment, SegmentTask, VideoSettings
+
+# Containers whose index leads ffmpeg straight to a key frame. In the others a seek may land
+# behind the frame that was asked for, so the first attempt already starts one key frame early.
+INDEXED_FORMATS = frozenset({"matroska", "webm", "mov", "mp4"})
+
+# ffmpeg moves a seek back by 3/23 s when the stream has B-frames (fftools/ffmpeg_demux.c), which
+# would land on the previous key frame and decode a whole GOP for nothing.
+SEEK_BACKOFF_S = 3 / 23
+
+EARLIER_S = 10.0  # the second attempt starts at a key frame at least this much earlier
+
+
+def make_tasks(
+    video: SourceVideo, segments: Sequence[Segment], settings: VideoSettings, segment_dir: Path
+) -> tuple[SegmentTask, ...]:
+    """One task per segment; a segment that is a file of its own is read from its start."""
+    return tuple(_task(video, segment, settings, segment_dir) for segment in segments)
+
+
+def _task(
+    video: SourceVideo, segment: Segment, settings: VideoSettings, segment_dir: Path
+) -> SegmentTask:
+    index = video.index
+    last = segment.end >= len(index)
+    return SegmentTask(
+        segment=segment,
+        source=video.path,
+        stream_index=video.stream_index,
+        time_base=index.time_base,
+        first_pts=int(index.pts[segment.start]),
+        end_pts=None if last else int(index.pts[segment.end]),
+        seeks_s=seek_points(index, segment.start, indexed=_is_indexed(video)),
+        settings=settings,
+        output=segment_dir / f"{segment.label}.mkv",
+    )
+
+
+def seek_points(index: FrameIndex, start: int, *, indexed: bool) -> tuple[float | None, ...]:
+    """Where the decoder starts, attempt by attempt: each one earlier, the last at the beginning.
+
+    The first is the key frame at or before `start`: frames shown after a key frame never need
+    what came before it, in an open GOP either (only the leading frames do, and those are
+    shown before it).
+    """
+    key = index.key_before(start)
+    if not indexed and key > 0:
+        key = index.key_before(key - 1)
+    earlier = key
+    while earlier > 0 and index.time_s(key) - index.time_s(earlier) < EARLIER_S:
+        earlier = index.key_before(earlier - 1)
+    points: list[float | None] = []
+    if key > 0:
+        points.append(_aim(index, key, indexed=indexed))
+    if 0 < earlier < key:
+        points.append(index.time_s(earlier))
+    return (*points, None)
+
+
+def _aim(index: FrameIndex, key: int, *, indexed: bool) -> float:
+    """A time that ffmpeg takes to this key frame: a little after it, but before the next."""
+    if not indexed:
+        return index.time_s(key)
+    step_s = float(index.time_base)
+    following = [int(frame) for frame in index.key[key + 1 :].nonzero()[0][:1]]
+    aim_s = index.time_s(key) + SEEK_BACKOFF_S + step_s
+    if following:
+        aim_s = min(aim_s, index.time_s(key + 1 + following[0]) - step_s)
+    return max(aim_s, index.time_s(key))
+
+
+def _is_indexed(video: SourceVideo) -> bool:
+    if video.path != video.origin.path:
+        return True  # a rewrapped copy: Matroska
+    return not INDEXED_FORMATS.isdisjoint(video.origin.format_name.split(","))

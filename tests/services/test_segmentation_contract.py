@@ -1,0 +1,88 @@
+"""What every segmentation must hold, and what the new one adds."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drapto.core.analysis import Scene
+from drapto.core.segments import Segment
+from drapto.services.segmentation.service import SegmentPlanner, frames_in, plan_segments
+
+FPS = Fraction(24)
+
+
+def scenes_of(*lengths: int) -> list[Scene]:
+    scenes, start = [], 0
+    for length in lengths:
+        scenes.append(Scene(start=start, end=start + length))
+        start += length
+    return scenes
+
+
+def planned(*lengths: int) -> list[tuple[int, int]]:
+    segments = plan_segments(scenes_of(*lengths), frame_rate=FPS, min_segment_s=1, max_segment_s=10)
+    return [(s.start, s.end) for s in segments]
+
+
+def assert_covers(segments: tuple[Segment, ...], frames: int) -> None:
+    assert [s.index for s in segments] == list(range(len(segments)))
+    borders = [0, *(s.end for s in segments)]
+    assert [s.start for s in segments] == borders[:-1]
+    assert borders[-1] == frames
+    assert all(s.frames > 0 for s in segments)
+
+
+@given(
+    st.lists(st.integers(1, 700), min_size=1, max_size=60),
+    st.sampled_from([Fraction(24), Fraction(25, 2), Fraction(24000, 1001), Fraction(120)]),
+    st.floats(0.1, 5),
+    st.floats(1, 30),
+)
+def test_every_frame_is_covered_once_within_the_limits(
+    lengths: list[int], fps: Fraction, min_s: float, max_s: float
+) -> None:
+    segments = plan_segments(
+        scenes_of(*lengths), frame_rate=fps, min_segment_s=min_s, max_segment_s=max_s
+    )
+    assert_covers(segments, sum(lengths))
+    longest = frames_in(max_s, fps)
+    shortest = min(frames_in(min_s, fps), max(1, longest // 2), sum(lengths))
+    assert max(s.frames for s in segments) <= longest
+    assert min(s.frames for s in segments) >= shortest
+
+
+@given(st.lists(st.integers(1, 700), min_size=1, max_size=40))
+def test_planning_while_scenes_arrive_gives_the_same_segments(lengths: list[int]) -> None:
+    planner = SegmentPlanner(min_frames=24, max_frames=240)
+    arrived: list[Segment] = []
+    for scene in scenes_of(*lengths):
+        ready = planner.add_scene(scene.end)
+        assert all(segment.end <= scene.start for segment in ready)
+        arrived += ready
+    arrived += planner.finish()
+    at_once = plan_segments(scenes_of(*lengths), frame_rate=FPS, min_segment_s=1, max_segment_s=10)
+    assert tuple(arrived) == at_once
+
+
+def test_borders_are_the_cuts_where_lengths_allow() -> None:
+    assert planned(100, 50, 240) == [(0, 100), (100, 150), (150, 390)]
+
+
+def test_long_scene_is_split_evenly() -> None:
+    assert planned(500) == [(0, 166), (166, 333), (333, 500)]
+
+
+def test_short_scene_joins_what_follows() -> None:
+    assert planned(100, 10, 60) == [(0, 100), (100, 170)]
+
+
+def test_short_last_scene_joins_what_came_before() -> None:
+    assert planned(100, 10) == [(0, 110)]
+
+
+def test_film_shorter_than_the_minimum_is_one_segment() -> None:
+    assert planned(1) == [(0, 1)]
+    assert planned(3, 4) == [(0, 7)]
