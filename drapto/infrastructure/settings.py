@@ -1,0 +1,285 @@
+"""Settings: what can be set without a flag, and where each value came from.
+
+Precedence, highest first: flag > environment (`DRAPTO_…`) > `drapto.toml` > default. Exactly one
+file is read: the one named by `--config`, else `./drapto.toml`, else `drapto/drapto.toml` in the
+user's configuration directory. Key by key in `docs/configuration.md`.
+
+    loaded = load_settings({"crf": "30"})
+    loaded.settings.crf            # 30.0
+    str(loaded.origins["crf"])     # 'flag --crf'
+
+`Settings(...)` alone takes keyword arguments and the environment, but reads no file.
+This module is loaded by every command, so it imports neither numpy nor anything that does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from drapto.core.errors import UsageError
+from drapto.infrastructure.settings_fields import (
+    AnyPath,
+    Auto,
+    Crop,
+    Lower,
+    Number,
+    OptionalPath,
+    parse_crop,
+    setting,
+)
+from drapto.infrastructure.settings_file import SettingsFile, did_you_mean, find_settings_file
+
+if TYPE_CHECKING:
+    from drapto.core.job import EncodeOptions, RunOptions
+
+ENV_PREFIX = "DRAPTO_"
+# Variables with our prefix that are no settings: the feature-flag file has its own reader.
+OTHER_VARIABLES = frozenset({"DRAPTO_FLAGS_FILE"})
+GIB = 1024**3
+
+Result = TypeVar("Result")
+
+
+def default_state_dir() -> Path:
+    """$XDG_STATE_HOME/drapto, by default ~/.local/state/drapto (XDG Base Directory 0.8)."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "drapto"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; frozen. Bounds are those of the encoders and of good sense."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid"
+    )
+
+    ffmpeg: OptionalPath = setting(
+        None, "the ffmpeg program to use", "a path; unset: the bundled ffmpeg"
+    )
+    crf: Annotated[float | None, Number, Auto] = setting(
+        None,
+        "quality; lower is better and bigger",
+        "a number from 0 to 63 in quarter steps, or 'auto' (by the width of the picture)",
+        ge=0,
+        le=63,
+        multiple_of=0.25,  # SVT-AV1 takes quarter steps
+        allow_inf_nan=False,
+    )
+    preset: Annotated[int, Number] = setting(
+        6, "effort; lower is slower and smaller", "a whole number from 0 to 13", ge=0, le=13
+    )
+    encoder: Annotated[str, Lower] = setting(
+        "svt-av1", "the video encoder", "the name of an encoder: svt-av1, x265 or x264",
+        min_length=1,
+    )  # fmt: skip
+    crop: Annotated[str, NoDecode, Crop] = setting(
+        "auto",
+        "what is cut off the picture",
+        "'auto', 'off', or W:H:X:Y in whole pixels with W and H above 0",
+    )
+    audio: Annotated[Literal["opus", "copy", "none"], Lower] = setting(
+        "opus", "what becomes of the audio tracks", "'opus', 'copy' or 'none'"
+    )
+    strict_tracks: bool = setting(
+        False, "refuse a file whose tracks cannot all be kept", "true or false"
+    )
+    video_stream: Annotated[int | None, Number, Auto] = setting(
+        None,
+        "which video stream is encoded, counted from 0",
+        "a whole number from 0, or 'auto' (the main one)",
+        ge=0,
+    )
+    min_segment_s: Annotated[float, Number] = setting(
+        1.0,
+        "shortest segment, in seconds",
+        "seconds above 0, at most 600, not above max_segment_s",
+        gt=0,
+        le=600,
+        allow_inf_nan=False,
+    )
+    max_segment_s: Annotated[float, Number] = setting(
+        10.0,
+        "longest segment and distance between key frames, in seconds",
+        "seconds above 0, at most 600, not below min_segment_s",
+        gt=0,
+        le=600,
+        allow_inf_nan=False,
+    )
+    workers: Annotated[int | None, Number, Auto] = setting(
+        None,
+        "segments encoded at the same time",
+        "a whole number from 1 to 1024, or 'auto' (by cores, picture size and memory)",
+        ge=1,
+        le=1024,
+    )
+    memory_gib: Annotated[float | None, Number, Auto] = setting(
+        None,
+        "memory the encoders may use together, in GiB",
+        "a number above 0, or 'auto' (by what the machine has free)",
+        gt=0,
+        allow_inf_nan=False,
+    )
+    work_dir: OptionalPath = setting(
+        None, "where a job keeps its unfinished work", "a path; unset: beside the output"
+    )
+    state_dir: Annotated[Path, AnyPath] = Field(
+        default_factory=default_state_dir,
+        description="where Drapto keeps what outlives a job",
+        json_schema_extra={"allowed": "a path"},
+    )
+    keep_work: bool = setting(
+        False, "keep the work directory after a finished job", "true or false"
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Lower] = setting(
+        "info", "how much is written to the log", "'debug', 'info', 'warning' or 'error'"
+    )
+
+    @model_validator(mode="after")
+    def _segments_fit(self) -> Self:
+        if self.min_segment_s > self.max_segment_s:
+            raise ValueError("min_segment_s is above max_segment_s")
+        return self
+
+    def encode_options(self, **overrides: Any) -> EncodeOptions:
+        """What decides the bytes of the output. Raises UsageError for a wrong override."""
+        from drapto.core.job import EncodeOptions
+
+        values = {name: getattr(self, name) for name in EncodeOptions.model_fields} | overrides
+        if isinstance(values["crop"], str):
+            values["crop"] = _usage("crop", parse_crop, values["crop"])
+        return _usage("options", lambda given: EncodeOptions(**given), values)
+
+    def run_options(self, **overrides: Any) -> RunOptions:
+        """How an encode is run. Raises UsageError for a wrong override."""
+        from drapto.core.job import RunOptions
+
+        values: dict[str, Any] = {
+            "workers": self.workers,
+            "memory_bytes": None if self.memory_gib is None else round(self.memory_gib * GIB),
+            "keep_work": self.keep_work,
+            "work_dir": self.work_dir,
+        }
+        return _usage("options", lambda given: RunOptions(**given), values | overrides)
+
+
+def _usage(what: str, make: Callable[[Any], Result], value: Any) -> Result:
+    try:
+        return make(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or what
+        raise UsageError(f"The option '{name}' is wrong: {first['msg']}.") from error
+    except ValueError as error:
+        raise UsageError(f"The option '{what}' is wrong: {error}.") from error
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where one value came from. `name` is the flag, the variable, or 'FILE, line N'."""
+
+    kind: Literal["flag", "environment", "file", "default"]
+    name: str = ""
+
+    def __str__(self) -> str:
+        if self.kind == "environment":
+            return f"environment variable {self.name}"
+        return {"flag": f"flag {self.name}", "file": self.name}.get(self.kind, "default")
+
+
+@dataclass(frozen=True)
+class LoadedSettings:
+    """Settings with the origin of every value, and the file that was read, if any."""
+
+    settings: Settings
+    origins: Mapping[str, Origin]
+    file: Path | None
+
+
+def flag_name(setting: str) -> str:
+    """The command-line flag of a setting."""
+    return "--memory" if setting == "memory_gib" else "--" + setting.replace("_", "-")
+
+
+def load_settings(
+    flags: Mapping[str, Any] | None = None, *, config_file: Path | None = None
+) -> LoadedSettings:
+    """Read every layer. `flags` maps setting names to values; None means 'not given'.
+
+    Raises UsageError for a wrong value, an unknown key or variable, or an unreadable file.
+    """
+    names = tuple(Settings.model_fields)
+    file = find_settings_file(config_file)
+    variables = _environment(names)
+    from_file = file.values(names) if file else {}
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+
+    origins: dict[str, Origin] = {name: Origin("default") for name in names}
+    if file:
+        origins |= {name: Origin("file", file.where(name)) for name in from_file}
+    origins |= {name: Origin("environment", variable) for name, variable in variables.items()}
+    origins |= {name: Origin("flag", flag_name(name)) for name in given}
+
+    below_environment = {n: _from_file(n, v, file) for n, v in from_file.items()}
+    kept = {n: v for n, v in below_environment.items() if n not in variables}
+    try:
+        settings = Settings(**(kept | given))
+    except ValidationError as error:
+        raise UsageError(_describe(error, origins)) from error
+    return LoadedSettings(settings, origins, file.path if file else None)
+
+
+def _from_file(name: str, value: Any, file: SettingsFile | None) -> Any:
+    """A relative path in a file is meant from where the file lies."""
+    if name in ("ffmpeg", "work_dir", "state_dir") and isinstance(value, str) and value and file:
+        return str(file.path.parent.absolute() / Path(value).expanduser())
+    return value
+
+
+def _environment(names: tuple[str, ...]) -> dict[str, str]:
+    """Setting name -> variable, for every variable that is set and not empty."""
+    found: dict[str, str] = {}
+    known = {ENV_PREFIX + name.upper(): name for name in names}
+    for variable in sorted(os.environ):
+        upper = variable.upper()  # pydantic-settings does not look at the case either
+        if not upper.startswith(ENV_PREFIX) or upper in OTHER_VARIABLES:
+            continue
+        if upper not in known:
+            hint = did_you_mean(upper, known) or "`drapto config show` lists all settings."
+            raise UsageError(
+                f"The environment variable {variable} is not a setting of Drapto.", hint=hint
+            )
+        if os.environ[variable]:
+            found[known[upper]] = variable
+    return found
+
+
+def _segment_bound(origins: Mapping[str, Origin]) -> str:
+    """Which of the two bounds was set by somebody, when they contradict each other."""
+    return "min_segment_s" if origins["max_segment_s"].kind == "default" else "max_segment_s"
+
+
+def _describe(error: ValidationError, origins: Mapping[str, Origin]) -> str:
+    """One sentence for each wrong setting: the key, the value, its origin, what is allowed."""
+    sentences = []
+    for problem in error.errors():
+        name = str(problem["loc"][0]) if problem["loc"] else _segment_bound(origins)
+        if name not in Settings.model_fields:
+            sentences.append(f"'{name}' is not a setting of Drapto.")
+            continue
+        extra = Settings.model_fields[name].json_schema_extra
+        allowed = extra.get("allowed", "") if isinstance(extra, dict) else ""
+        value = problem["input"]
+        if not problem["loc"] and isinstance(value, dict):
+            value = value.get(name, Settings.model_fields[name].default)
+        sentences.append(
+            f"The setting '{name}' cannot be {str(value)!r} ({origins[name]}); "
+            f"allowed is {allowed}."
+        )
+    return " ".join(dict.fromkeys(sentences))
