@@ -53,6 +53,7 @@ class PlanReady(Value):
     frames: int
     segments: int
     resumed_segments: int
+    resumed_frames: int = 0  # frames of the segments that an earlier run finished
     workers: int
     lp: int
     encoder: str
@@ -124,6 +125,16 @@ class JobFailed(Value):
     resumable: bool = False
 
 
+class JobSkipped(Value):
+    """A file of a batch that was not encoded. No job was started, so there is no job name."""
+
+    event: Literal["job_skipped"] = "job_skipped"
+    job: str = ""
+    source: Path
+    output: Path
+    reason: str
+
+
 Event = Annotated[
     JobStarted
     | StageStarted
@@ -136,6 +147,7 @@ Event = Annotated[
     | WarningRaised
     | CommandPlanned
     | JobFinished
-    | JobFailed,
+    | JobFailed
+    | JobSkipped,
     Field(discriminator="event"),
 ]
