@@ -8,6 +8,8 @@ from drapto.core.media import ColorInfo, CropRect, Value
 
 
 class Interlacing(StrEnum):
+    """How the frames were made; the field order is that of the picture, not of a tag."""
+
     PROGRESSIVE = "progressive"
     TOP_FIELD_FIRST = "tff"
     BOTTOM_FIELD_FIRST = "bff"
