@@ -1,0 +1,196 @@
+"""What a job may take of the machine: values and pure planning, no measuring.
+
+`infrastructure/machine.py` says what there is, `infrastructure/resources.py` hands it out.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+
+MIB = 1024 * 1024
+
+_PIXELS = (854 * 480, 1280 * 720, 1920 * 1080, 3840 * 2160)
+_PEAK_MIB = {
+    1: (244, 446, 796, 2887),
+    2: (368, 639, 1264, 4503),
+    4: (565, 994, 1880, 6800),
+}
+"""Peak resident MiB of one ffmpeg worker by picture size and lp, decoder included.
+
+Measured 2025-11-21 on 4 cores with the ffmpeg 9.0 of imageio-ffmpeg 0.8.1 (SVT-AV1 4.2) on 120
+frames of `testsrc2` scaled up, with `noise=alls=12:allf=t`, stored as H.264 8-bit:
+`ffmpeg -i clip.mkv -pix_fmt yuv420p10le -c:v libsvtav1 -preset 6 -crf 30
+-svtav1-params lp=N:keyint=240 -f null -`, ru_maxrss of the child.
+"""
+
+BUSY_CORES = {1: 1.05, 2: 2.7, 4: 3.5}
+"""CPU time divided by wall time of one such worker that has the machine to itself."""
+
+OVERSUBSCRIPTION = 2.0
+"""Worth of runnable threads per core beyond which more gives nothing.
+
+A worker is idle while its decoder fills the look-ahead and while its last frames drain, so
+workers that together just fill the cores leave some of them idle.
+"""
+
+MEMORY_MARGIN = 1.15
+"""Content differs: film-like clips took 0.85 to 1.02 of the table, large motion takes more."""
+
+
+@dataclass(frozen=True)
+class WorkerPlan:
+    """How many segment workers run at once, and SVT-AV1's level of parallelism for each."""
+
+    workers: int
+    lp: int
+    memory_bytes: int  # that one worker is expected to take
+    reason: str  # one plain sentence
+
+
+@dataclass(frozen=True)
+class ResourceStatistics:
+    """A snapshot of who holds what."""
+
+    cpu_capacity: int
+    cpu_in_use: int
+    cpu_peak: int
+    memory_capacity_bytes: int
+    memory_in_use_bytes: int
+    memory_peak_bytes: int
+    disk_capacity_bytes: int
+    disk_in_use_bytes: int
+    disk_peak_bytes: int
+    holders: int  # requests granted and not yet given back
+    waiting: int
+    granted: int  # requests granted so far
+    leaks: int  # found so far
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """What was still there at the end of a job, though nothing should be."""
+
+    slots: int = 0  # requests never given back
+    processes: tuple[str, ...] = ()  # "1234 ffmpeg"
+    open_files: tuple[str, ...] = ()
+    temporary_files: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        return self.slots + len(self.processes) + len(self.open_files) + len(self.temporary_files)
+
+    def __str__(self) -> str:
+        found = [f"{self.slots} slots still held"] if self.slots else []
+        for what, names in (
+            ("child processes alive", self.processes),
+            ("files still open", self.open_files),
+            ("temporary files left", self.temporary_files),
+        ):
+            if names:
+                found.append(f"{len(names)} {what} ({', '.join(names[:5])})")
+        return "; ".join(found) or "nothing leaked"
+
+
+def estimate_worker_memory(width: int, height: int, lp: int) -> int:
+    """Bytes one worker takes at this picture size before any has been observed.
+
+    Straight lines between the measured sizes, the last of them carried on beyond; an lp that
+    was not measured counts as the next one above, more than 4 as 4 (SVT-AV1 gains little there).
+    """
+    table = _PEAK_MIB[_measured_lp(lp)]
+    pixels = width * height
+    right = min(max(bisect_right(_PIXELS, pixels), 1), len(_PIXELS) - 1)
+    low, high = _PIXELS[right - 1], _PIXELS[right]
+    slope = (table[right] - table[right - 1]) / (high - low)
+    floor_mib = table[0] / 2  # what stays however small the picture is
+    mib = max(floor_mib, table[right - 1] + slope * (pixels - low))
+    return int(mib * MEMORY_MARGIN * MIB)
+
+
+def plan_workers(
+    *,
+    cores: int,
+    width: int,
+    height: int,
+    memory_bytes: int,
+    segments: int | None = None,
+    workers: int | None = None,
+) -> WorkerPlan:
+    """How many workers, and which lp. Pure.
+
+    `workers` is the user's own wish and is kept. `segments` None: not known yet, many.
+
+    One worker per core with lp=2 is the starting point: on 4 cores at 1080p, preset 6, four of
+    them took 0.90 of the wall time of one plain ffmpeg run for the same bytes. lp does not
+    change the bytes. Where memory or the number of segments allows fewer workers, the lp is
+    taken that keeps most cores busy: lp=1 needs 0.65 of the memory, lp=4 one and a half times.
+    """
+    if workers is not None:
+        return _plan(max(1, workers), cores, width, height, "as asked for")
+    fits_segments = cores if segments is None else max(1, min(cores, segments))
+    ideal = _plan(fits_segments, cores, width, height, "one per core")
+    if fits_segments < cores:
+        ideal = replace(ideal, reason=f"there are only {fits_segments} segments")
+    if ideal.workers * ideal.memory_bytes <= memory_bytes:
+        return ideal
+    return _plan_for_memory(cores, width, height, memory_bytes, fits_segments)
+
+
+def _plan(workers: int, cores: int, width: int, height: int, reason: str) -> WorkerPlan:
+    """lp=2, unless so few workers leave cores idle, or so many that lp=1 is enough for all."""
+    lp = 2
+    if workers * BUSY_CORES[2] < cores:
+        lp = 4
+    elif workers * BUSY_CORES[1] >= cores * OVERSUBSCRIPTION:
+        lp = 1
+    memory = estimate_worker_memory(width, height, lp)
+    return WorkerPlan(workers=workers, lp=lp, memory_bytes=memory, reason=reason)
+
+
+def _plan_for_memory(
+    cores: int, width: int, height: int, memory_bytes: int, most: int
+) -> WorkerPlan:
+    """The workers and lp that keep most cores busy within `memory_bytes`; one worker at least."""
+    choices = []
+    for lp in (2, 1, 4):  # of equals the first is taken
+        memory = estimate_worker_memory(width, height, lp)
+        workers = min(most, memory_bytes // memory)
+        busy = min(workers * BUSY_CORES[lp], cores * OVERSUBSCRIPTION)
+        choices.append((busy, workers, lp, memory))
+    busy, workers, lp, memory = max(choices, key=lambda choice: choice[0])
+    free_gib = memory_bytes / 1024**3
+    if workers == 0:
+        memory = estimate_worker_memory(width, height, 1)
+        reason = f"even one may not fit into {free_gib:.1f} GiB of memory"
+        return WorkerPlan(workers=1, lp=1, memory_bytes=memory, reason=reason)
+    reason = f"{memory / 1024**3:.1f} GiB each is what fits into {free_gib:.1f} GiB of memory"
+    return WorkerPlan(workers=workers, lp=lp, memory_bytes=memory, reason=reason)
+
+
+def _measured_lp(lp: int) -> int:
+    return next((known for known in sorted(_PEAK_MIB) if known >= lp), max(_PEAK_MIB))
+
+
+DISK_BYTES_PER_SOURCE_BYTE = 1.0
+"""Room a job is expected to need in the work directory, for each byte of the source.
+
+The segments and the assembled file exist side by side. AV1 that saves half, the least that
+makes encoding worth while, fills exactly the source's size with the two; during the job the
+disk guard watches what really happens.
+"""
+
+
+def needed_disk_bytes(source_bytes: int, already_there_bytes: int = 0) -> int:
+    """Free bytes a job should find before it starts; a resumed one has some of them already."""
+    return max(0, int(source_bytes * DISK_BYTES_PER_SOURCE_BYTE) - already_there_bytes)
+
+
+# strerror(3) of ENOSPC, EDQUOT and EFBIG, as ffmpeg and every other C program prints them.
+_DISK_FULL_TEXTS = ("no space left on device", "disk quota exceeded", "file too large")
+
+
+def looks_like_disk_full(text: str) -> bool:
+    """True if a child's stderr says that the disk, the quota or the file size is at its end."""
+    lowered = text.lower()
+    return any(message in lowered for message in _DISK_FULL_TEXTS)
