@@ -247,7 +247,8 @@ def odd_size(directory: Path) -> Path:
     """VP9 4:2:0, 175x99: odd in both directions."""
     out = directory / "odd.webm"
     speed = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "200k")
-    ffmpeg(*pattern(24, size="175x99"), "-pix_fmt", "yuv420p", *speed, out)
+    graph = "format=yuv420p,crop=175:99:0:0:exact=1"
+    ffmpeg(*pattern(24, size="176x100"), "-vf", graph, *speed, out)
     return out
 
 

@@ -1,0 +1,227 @@
+"""The one way a source is opened in process: safely, and with an answer when it fails.
+
+Only regular files, only through the `file` protocol, and only by demuxers that read audio and
+video from that one file. Playlists, picture sequences, subtitles and text art are never given
+to libav, which would otherwise open what they name. `open_input` raises InputError only, one
+paragraph each; what the file looks like instead of a video is guessed from its first bytes.
+"""
+
+from __future__ import annotations
+
+import stat
+from math import log2
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drapto.core.errors import InputError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+# Demuxers by libavformat's names. Those of single pictures (image2, *_pipe), playlists (hls,
+# dash, concat, imf), text (tty, ffmetadata, all subtitles), devices and bare sample data are
+# left out on purpose.
+_CONTAINERS = (
+    "matroska,mov,avi,mpegts,mpeg,flv,live_flv,asf,ogg,nut,mxf,gxf,rm,wtv,ivf,dv,dhav,gif,apng,"
+    "yuv4mpegpipe,swf,nsv,roq,bink,smk,flic,pva,dxa,film_cpk,4xm,lmlm4,nuv,vividas,viv,frm,"
+    "smjpeg,amv,ty,pmp,cine,r3d,mods,moflex,lxf,webm"
+)
+_VIDEO_STREAMS = (
+    "h264,hevc,vvc,mpegvideo,m4v,obu,av1,mjpeg,h261,h263,vc1,vc1test,dirac,cavsvideo,avs,avs2,"
+    "avs3,evc,dnxhd,apv"
+)
+_AUDIO = (
+    "mp3,wav,w64,flac,aac,ac3,eac3,ac4,dts,dtshd,truehd,mlp,aiff,caf,au,ape,wv,tta,amr,mpc,mpc8,"
+    "tak,dsf,iff,voc,oma,spdif,shn,iamf,rso,sox,loas,qcp,xwma,osq,qoa"
+)
+ELEMENTARY_FORMATS = frozenset(_VIDEO_STREAMS.split(",")) - {"avs"}
+"""Demuxers of bare video streams, which carry no timestamps of their own."""
+
+_OPTIONS = {
+    "format_whitelist": f"{_CONTAINERS},{_VIDEO_STREAMS},{_AUDIO}",
+    "protocol_whitelist": "file",
+}
+
+_SNIFF_BYTES = 64 * 1024
+
+_PICTURES = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"BM": "BMP",
+    b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF",
+    b"8BPS": "Photoshop",
+    b"\x76\x2f\x31\x01": "OpenEXR",
+}
+_OTHERS = {
+    b"PK\x03\x04": "a ZIP archive or office document",
+    b"Rar!": "a RAR archive",
+    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"\xfd7zXZ": "an xz archive",
+    b"\x28\xb5\x2f\xfd": "a zstd archive",
+    b"%PDF": "a PDF document",
+    b"\x7fELF": "a program",
+    b"MZ": "a program",
+    b"SQLite format 3": "a database",
+}
+_ENCRYPTED_BITS_PER_BYTE = 7.99
+"""Entropy of 64 KiB of random bytes is 7.997 bits; of compressed video with its headers, less
+(7.9 for an H.264 Matroska file); so only files that libav knows nothing about are asked."""
+
+
+def file_url(path: Path) -> str:
+    """The name as libav takes it literally, whatever characters it holds."""
+    return f"file:{path.absolute()}"
+
+
+def open_input(path: Path) -> InputContainer:
+    """Open a file for demuxing. The caller closes it. Errors: InputError."""
+    import av
+
+    _check_readable(path)
+    head = _head(path)
+    if _is_text(head):
+        raise InputError(
+            f"{path} is a text file, not a video.",
+            hint="Playlists and subtitles are not read; give the video file itself.",
+        )
+    try:
+        return av.open(file_url(path), mode="r", options=dict(_OPTIONS), metadata_errors="replace")
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise _refusal(path, head, error) from error
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{path} does not exist.", hint="Check the spelling, and that its disk is mounted."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be looked at: {_reason(error)}.") from error
+    if stat.S_ISDIR(mode):
+        raise InputError(
+            f"{path} is a directory, not a video file.", hint="Name the file inside it."
+        )
+    if not stat.S_ISREG(mode):
+        raise InputError(
+            f"{path} is not a regular file (it is {_kind(mode)}), and a source is read "
+            "more than once and from many places.",
+            hint="Copy it into a file first.",
+        )
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_SNIFF_BYTES)
+    except PermissionError as error:
+        raise InputError(
+            f"{path} cannot be read: permission denied.",
+            hint="Give this user the right to read it.",
+        ) from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {_reason(error)}.") from error
+    if not head:
+        raise InputError(f"{path} is empty.", hint="Was its download or copy interrupted?")
+    return head
+
+
+def _kind(mode: int) -> str:
+    kinds = {
+        stat.S_ISFIFO: "a named pipe",
+        stat.S_ISSOCK: "a socket",
+        stat.S_ISCHR: "a character device",
+        stat.S_ISBLK: "a block device",
+    }
+    return next((name for test, name in kinds.items() if test(mode)), "something special")
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _is_text(head: bytes) -> bool:
+    """Printable characters only, in UTF-8 or UTF-16 with a mark; a Y4M header does not count."""
+    if head.startswith(b"YUV4MPEG2"):
+        return False
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff") and b"\x00\x00" not in head:
+        try:
+            text = head[: len(head) // 2 * 2].decode("utf-16")
+        except UnicodeDecodeError:
+            return False
+    else:
+        try:
+            text = head.decode("utf-8")
+        except UnicodeDecodeError as error:
+            if error.start < len(head) - 3:  # not just a character cut in half at the end
+                return False
+            text = head[: error.start].decode("utf-8")
+    return all(char.isprintable() or char in "\t\r\n\f\x1b\ufeff" for char in text)
+
+
+def _refusal(path: Path, head: bytes, error: Exception) -> InputError:
+    """What to say about a file that libav cannot open."""
+    if isinstance(error, PermissionError):
+        return InputError(f"{path} cannot be read: permission denied.")
+    for magic, name in _PICTURES.items():
+        if head.startswith(magic):
+            return InputError(f"{path} is a still picture ({name}), not a video.")
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return InputError(f"{path} is a still picture (WebP), not a video.")
+    for magic, name in _OTHERS.items():
+        if head.startswith(magic):
+            return InputError(f"{path} is {name}, not a video.", hint="Unpack it first, if so.")
+    if head[4:8] in (b"ftyp", b"mdat", b"moov", b"free", b"wide"):
+        return InputError(
+            f"{path} is an MP4 or MOV file that cannot be opened: {_detail(error)}. Its index "
+            "(the moov box) is missing or damaged, as when a copy or a recording was cut off.",
+            hint="Copy it again, or repair it with a tool made for that.",
+        )
+    if head.startswith(b"\x1aE\xdf\xa3"):
+        return InputError(
+            f"{path} is a Matroska or WebM file that cannot be opened: {_detail(error)}. It is "
+            "damaged or was cut off near its beginning.",
+            hint="Copy it again.",
+        )
+    if not head.strip(b"\x00"):
+        return InputError(
+            f"{path} holds nothing but zero bytes at its beginning.",
+            hint="It was probably never written to the end: copy or download it again.",
+        )
+    if len(head) >= 4096 and _bits_per_byte(head) > _limit_bits(len(head)):
+        return InputError(
+            f"{path} is in no format that is known here, and its bytes look random: it is "
+            "probably encrypted.",
+            hint="Decrypt it first.",
+        )
+    return InputError(
+        f"{path} is not a video or audio file in any format that is known here ({_detail(error)}).",
+        hint="If another player can show it, convert it to Matroska first.",
+    )
+
+
+def _detail(error: Exception) -> str:
+    """The reason in libav's own words, without the name of the file and the number."""
+    words: str = getattr(error, "strerror", None) or str(error)
+    log = getattr(error, "log", None)  # (level, component, message) where PyAV kept one
+    if log and len(log) == 3 and log[2].strip():
+        return f"{words}; {log[2].strip()}"
+    return words
+
+
+def _bits_per_byte(data: bytes) -> float:
+    total = len(data)
+    return -sum(
+        count / total * log2(count / total)
+        for count in (data.count(bytes((value,))) for value in range(256))
+        if count
+    )
+
+
+def _limit_bits(size: int) -> float:
+    """Random data measures lower the less there is: the bias of the plug-in estimator
+    (Miller and Madow 1955) is 255 / (2 n ln 2) bits."""
+    return _ENCRYPTED_BITS_PER_BYTE - 255 / (2 * size * 0.6931)

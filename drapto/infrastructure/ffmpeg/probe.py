@@ -1,0 +1,314 @@
+"""What a file says about itself: `probe_file` turns a path into a MediaInfo.
+
+Read with PyAV, plus the first frames of every video stream for the HDR facts that only frames
+carry, plus one short run of the ffmpeg program for what PyAV does not tell (chroma location,
+the Dolby Vision record). Blocking: call it in a worker thread, or use PyAvReader.probe.
+
+    media = probe_file(Path("film.mkv"))
+    track = main_video(media)            # InputError if there is no video
+
+Tests: tests/infrastructure/ffmpeg/test_probe.py.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from drapto.core.errors import DraptoError, InputError
+from drapto.core.media import Attachment, Chapter, ColorInfo, MediaInfo, Track, TrackKind
+from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
+from drapto.infrastructure.ffmpeg.first_frames import (
+    MATRICES,
+    PRIMARIES,
+    RANGES,
+    TRANSFERS,
+    FirstFrames,
+    look_at_first_frames,
+)
+from drapto.infrastructure.ffmpeg.opening import ELEMENTARY_FORMATS, file_url, open_input
+from drapto.infrastructure.ffmpeg.side_data import StreamFacts, parse_stream_facts
+from drapto.infrastructure.process import run_process
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.stream import AttachmentStream, Stream
+    from av.video.stream import VideoStream
+
+ASK_DEADLINE_S = 120.0  # reading the head of a file on a slow network disk
+_MICROSECONDS = 1_000_000  # AV_TIME_BASE
+_DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+
+
+def probe_file(path: Path, ffmpeg: Path | None = None) -> MediaInfo:
+    """Every stream, attachment, chapter and tag. `ffmpeg` None: as find_ffmpeg decides.
+
+    Left out: the text stream in which an MP4 keeps its chapters, since `chapters` has them.
+    Errors: InputError (missing, empty, not a video, damaged, unreadable, a pipe, …).
+    """
+    with open_input(path) as container:
+        media = _read(container, path)
+    if not any(t.kind is TrackKind.VIDEO and not t.is_cover_art for t in media.tracks):
+        return media
+    facts = _ask_program(path, ffmpeg)
+    return media.model_copy(
+        update={"tracks": tuple(_completed(path, t, facts.get(t.index)) for t in media.tracks)}
+    )
+
+
+def main_video(media: MediaInfo, wanted: int | None = None) -> Track:
+    """The video track to encode: number `wanted` among the video tracks (from 0, cover art not
+    counted), or else the biggest of those marked default, or of all. Errors: InputError."""
+    videos = media.of_kind(TrackKind.VIDEO)
+    if not videos:
+        what = "only cover art" if media.cover_art else "no video"
+        heard = f"{len(media.of_kind(TrackKind.AUDIO))} audio track(s)"
+        raise InputError(
+            f"{media.path} holds {what} ({media.format_name}, {heard}).",
+            hint="Drapto encodes video; audio alone needs another tool.",
+        )
+    if wanted is not None:
+        if not 0 <= wanted < len(videos):
+            raise InputError(
+                f"{media.path} has {len(videos)} video track(s); there is no number {wanted}.",
+                hint="They are counted from 0; `drapto probe` lists them.",
+            )
+        return _usable(media, videos[wanted])
+    moving = [t for t in videos if not {"still_image", "timed_thumbnails"} & t.dispositions]
+    candidates = moving or list(videos)
+    candidates = [t for t in candidates if "default" in t.dispositions] or candidates
+    return _usable(media, max(candidates, key=lambda t: (_area(t), -t.index)))
+
+
+def _area(track: Track) -> int:
+    return (track.width or 0) * (track.height or 0)
+
+
+def _usable(media: MediaInfo, track: Track) -> Track:
+    if not _area(track) or track.pixel_format is None:
+        raise InputError(
+            f"{media.path}: the size and pixel format of video stream {track.index} "
+            f"({track.codec}) cannot be found out. The stream is damaged, encrypted, or in a "
+            "codec that this build of FFmpeg does not know.",
+            hint="Check that a player shows it.",
+        )
+    return track
+
+
+def _read(container: InputContainer, path: Path) -> MediaInfo:
+    from av.stream import AttachmentStream
+
+    tracks: list[Track] = []
+    attachments: list[Attachment] = []
+    chapters = _chapters(container)
+    for stream in container.streams:
+        if isinstance(stream, AttachmentStream):
+            attachments.append(_attachment(stream))
+        elif not (chapters and _carries_chapters(stream)):
+            tracks.append(_track(stream, container))
+    start, duration = container.start_time, container.duration
+    return MediaInfo(
+        path=path,
+        format_name=container.format.name,
+        size_bytes=path.stat().st_size,
+        start_s=None if start is None else start / _MICROSECONDS,
+        duration_s=None if not duration else duration / _MICROSECONDS,
+        tracks=tuple(tracks),
+        chapters=chapters,
+        attachments=tuple(attachments),
+        tags=dict(container.metadata),
+    )
+
+
+def _chapters(container: InputContainer) -> tuple[Chapter, ...]:
+    found = []
+    for chapter in container.chapters():
+        base = chapter["time_base"] or Fraction(1)
+        found.append(
+            Chapter(
+                start_s=float(chapter["start"] * base),
+                end_s=float(chapter["end"] * base),
+                tags=dict(chapter["metadata"]),
+            )
+        )
+    return tuple(found)
+
+
+def _carries_chapters(stream: Stream) -> bool:
+    """The demuxer itself discards the track that an MP4 or MOV names as its chapter list."""
+    from av.stream import Discard
+
+    return stream.type in ("data", "subtitle") and stream.discard == Discard.all
+
+
+def _attachment(stream: AttachmentStream) -> Attachment:
+    data = stream.data
+    return Attachment(
+        filename=stream.metadata.get("filename", ""),
+        mimetype=stream.metadata.get("mimetype", ""),
+        size_bytes=len(data),
+        sha256=sha256(data).hexdigest(),
+    )
+
+
+def _track(stream: Stream, container: InputContainer) -> Track:
+    kinds = {kind.value: kind for kind in TrackKind}
+    kind = kinds.get(stream.type, TrackKind.DATA)
+    tags = dict(stream.metadata)
+    language = tags.get("language")
+    facts: dict[str, Any] = {}
+    # A stream of an unknown codec has no codec context, whatever PyAV's annotations say.
+    if kind is TrackKind.VIDEO and stream.codec_context is not None:
+        facts = _video_facts(stream, container)  # type: ignore[arg-type]
+    elif kind is TrackKind.AUDIO and stream.codec_context is not None:
+        facts = _audio_facts(stream)  # type: ignore[arg-type]
+    return Track(
+        index=stream.index,
+        kind=kind,
+        codec=_codec_name(stream),
+        time_base=stream.time_base or Fraction(1, _MICROSECONDS),
+        start_pts=stream.start_time,
+        duration_s=_duration_s(stream, container),
+        bit_rate=_bit_rate(stream),
+        language=None if language in (None, "", "und") else language,
+        title=tags.get("title") or None,
+        dispositions=frozenset(flag.name for flag in stream.disposition if flag.name),
+        tags=tags,
+        **facts,
+    )
+
+
+def _codec_name(stream: Stream) -> str:
+    if stream.codec_context is not None:
+        return str(stream.codec_context.codec.canonical_name)
+    return getattr(stream, "name", None) or "unknown"
+
+
+def _duration_s(stream: Stream, container: InputContainer) -> float | None:
+    """As the container says it for this stream.
+
+    Matroska has it in a tag only. mkvmerge writes a length there; ffmpeg writes the end of the
+    last packet, from which the start is to be taken off.
+    """
+    base = stream.time_base or Fraction(0)
+    if stream.duration is not None:
+        return float(stream.duration * base)
+    tag = _DURATION_TAG.match(stream.metadata.get("DURATION", ""))
+    if tag is None:
+        return None
+    hours, minutes, seconds = tag.groups()
+    duration_s = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    writer = next((v for k, v in container.metadata.items() if k.lower() == "encoder"), "")
+    if writer.startswith("Lavf") and stream.start_time is not None:
+        duration_s -= float(stream.start_time * base)
+    return duration_s if duration_s > 0 else None
+
+
+def _bit_rate(stream: Stream) -> int | None:
+    rate = getattr(stream.codec_context, "bit_rate", None)
+    if rate:
+        return int(rate)
+    tagged = stream.metadata.get("BPS") or stream.metadata.get("BPS-eng") or ""
+    return int(tagged) if tagged.isdigit() else None
+
+
+def _audio_facts(stream: AudioStream) -> dict[str, Any]:
+    layout = stream.codec_context.layout
+    return {
+        "sample_rate_hz": stream.codec_context.sample_rate or None,
+        "channels": layout.nb_channels or None,
+        "channel_layout": layout.name or None,
+        "profile": stream.profile,
+    }
+
+
+def _video_facts(stream: VideoStream, container: InputContainer) -> dict[str, Any]:
+    context = stream.codec_context
+    pixels = context.format
+    aspect = stream.sample_aspect_ratio
+    if container.format.name in ELEMENTARY_FORMATS and context.framerate:
+        rate: Fraction | None = context.framerate  # the demuxer's own is only a default of 25
+    else:
+        rate = stream.guessed_rate or stream.average_rate
+    if "attached_pic" in {flag.name for flag in stream.disposition}:
+        rate = None
+    return {
+        "width": context.width or None,
+        "height": context.height or None,
+        "pixel_format": pixels.name if pixels is not None else None,
+        "bit_depth": pixels.components[0].bits if pixels is not None else None,
+        "sample_aspect_ratio": aspect if aspect else None,
+        "frame_rate": rate if rate else None,
+        "profile": stream.profile,
+        "color": ColorInfo(
+            primaries=PRIMARIES.get(int(context.color_primaries)),
+            transfer=TRANSFERS.get(int(context.color_trc)),
+            matrix=MATRICES.get(int(context.colorspace)),
+            range=RANGES.get(int(context.color_range)),
+        ),
+    }
+
+
+def _completed(path: Path, track: Track, asked: StreamFacts | None) -> Track:
+    """Add to a video track what its frames and the ffmpeg program say."""
+    if track.kind is not TrackKind.VIDEO or track.is_cover_art or track.width is None:
+        return track
+    frames = look_at_first_frames(path, track.index, track.codec)
+    asked = asked or StreamFacts()
+    return track.model_copy(
+        update={
+            "rotation_deg": frames.rotation_deg,
+            "mirrored": frames.mirrored,
+            "color": _color(track.color, frames, asked),
+        }
+    )
+
+
+def _color(tagged: ColorInfo, frames: FirstFrames, asked: StreamFacts) -> ColorInfo:
+    """Frames before the container, which may be older than they are; the Dolby Vision record
+    before what is concluded from a frame."""
+    return ColorInfo(
+        primaries=frames.primaries or tagged.primaries,
+        transfer=frames.transfer or tagged.transfer,
+        matrix=frames.matrix or tagged.matrix,
+        range=frames.range or tagged.range,
+        chroma_location=asked.chroma_location,
+        mastering_display=frames.mastering_display,
+        content_light=frames.content_light,
+        dolby_vision=asked.dolby_vision or frames.dolby_vision,
+        hdr10_plus=frames.hdr10_plus,
+    )
+
+
+def _ask_program(path: Path, ffmpeg: Path | None) -> dict[int, StreamFacts]:
+    """What `ffmpeg -i` prints of each stream; nothing if the program is missing or refuses.
+
+    The report goes to stdout, because only a bounded tail of stderr is kept. The event loop
+    of the child is a thread's own, so that this works wherever a blocking call does.
+    """
+    try:
+        ask = partial(
+            run_process,
+            [
+                *(find_ffmpeg(ffmpeg), "-hide_banner", "-nostdin", "-v", "verbose"),
+                *("-protocol_whitelist", "file", "-i", file_url(path)),
+            ],
+            what=f"Asking ffmpeg about {path}",
+            env={**os.environ, "FFREPORT": "file=/dev/stdout:level=40"},
+            deadline_s=ASK_DEADLINE_S,
+            check=False,  # without an output file ffmpeg ends with status 1
+        )
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            result = pool.submit(anyio.run, ask).result()
+    except DraptoError:
+        return {}
+    return parse_stream_facts(result.stdout.decode("utf-8", "replace"))

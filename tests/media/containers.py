@@ -1,0 +1,134 @@
+"""Builders of one moving picture in many containers and codecs, for whoever reads timestamps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.media import clips
+from tests.media.clips import ffmpeg, pattern, x264
+
+VP9 = ("-c:v", "libvpx-vp9", "-deadline", "good", "-cpu-used", "8", "-b:v", "150k", "-g", "24")
+
+
+def _coded(name: str, *options: str, frames: int = 72, rate: str = "24") -> Callable[[Path], Path]:
+    def build(directory: Path) -> Path:
+        out = directory / name
+        ffmpeg(*pattern(frames, rate=rate), "-pix_fmt", "yuv420p", *options, out)
+        return out
+
+    return build
+
+
+def webm_vp8_hidden(directory: Path) -> Path:
+    """VP8 with alternate reference frames: packets that are never shown."""
+    out = directory / "vp8.webm"
+    options = "-c:v libvpx -b:v 120k -auto-alt-ref 1 -lag-in-frames 16 -g 48 -cpu-used 8".split()
+    log = ("-passlogfile", str(directory / "vp8"))
+    ffmpeg(*pattern(72), *options, *log, "-pass", "1", "-f", "null", "-")
+    ffmpeg(*pattern(72), *options, *log, "-pass", "2", out)
+    return out
+
+
+def packed_avi(directory: Path) -> Path:
+    """MPEG-4 ASP in AVI with a packed bitstream, as DivX wrote it: two pictures in one packet,
+    then an empty one."""
+    out = directory / "packed.avi"
+    plain = _coded("plain.m4v", *"-c:v mpeg4 -q:v 6 -bf 1 -g 24 -f m4v".split())(directory)
+    pictures = _split_vops(plain.read_bytes())
+    packets: list[bytes] = []
+    held: bytes | None = None
+    for picture in pictures:
+        is_b = picture[picture.index(b"\x00\x00\x01\xb6") + 4] >> 6 == 2
+        if is_b and packets:
+            packets[-1] += picture
+            held = b"\x00\x00\x01\xb6\x51\x20"  # a P-VOP with vop_coded = 0
+            packets.append(held)
+        else:
+            packets.append(picture)
+    user_data = b"\x00\x00\x01\xb2DivX503b1393p"
+    at = packets[0].index(b"\x00\x00\x01\xb6")
+    packets[0] = packets[0][:at] + user_data + packets[0][at:]
+    _mux_avi(out, packets)
+    return out
+
+
+def _split_vops(data: bytes) -> list[bytes]:
+    """Every VOP with the headers before it."""
+    starts = [i for i in range(len(data) - 4) if data[i : i + 4] == b"\x00\x00\x01\xb6"]
+    edges = [0]
+    for here, after in zip(starts, starts[1:], strict=False):
+        headers = [
+            data.find(b"\x00\x00\x01" + bytes([code]), here + 4, after) for code in (0xB0, 0xB3)
+        ]
+        found = [at for at in headers if at >= 0]
+        edges.append(min(found) if found else after)
+    edges.append(len(data))
+    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def _mux_avi(out: Path, packets: list[bytes]) -> None:
+    from fractions import Fraction
+
+    import av
+
+    with av.open(f"file:{out}", "w", format="avi") as container:
+        stream = container.add_stream("mpeg4", rate=24)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        for number, data in enumerate(packets):
+            packet = av.Packet(data)
+            packet.stream = stream
+            packet.time_base = Fraction(1, 24)
+            packet.dts = packet.pts = number
+            packet.duration = 1
+            packet.is_keyframe = b"\x00\x00\x01\xb6" in data and (
+                data[data.index(b"\x00\x00\x01\xb6") + 4] >> 6 == 0
+            )
+            container.mux(packet)
+
+
+X264_OPTIONS = x264()
+BUILDERS: dict[str, Callable[[Path], Path]] = {
+    "mkv": clips.simple,
+    "mp4": lambda d: clips.simple(d, "simple.mp4"),
+    "mp4_fragmented": _coded("frag.mp4", *X264_OPTIONS, "-movflags", "frag_keyframe+empty_moov"),
+    "mov": lambda d: clips.simple(d, "simple.mov"),
+    "ts": clips.ts,
+    "flv": lambda d: clips.simple(d, "simple.flv"),
+    "avi_h264": lambda d: clips.silent(d, "h264.avi"),
+    "avi_mpeg4": _coded("mpeg4.avi", *"-c:v mpeg4 -q:v 6 -bf 2 -g 24".split()),
+    "avi_mpeg4_no_b": _coded("mpeg4_nob.avi", *"-c:v mpeg4 -q:v 6 -g 24".split()),
+    "avi_mjpeg": _coded("mjpeg.avi", *"-c:v mjpeg -q:v 8".split()),
+    "avi_packed": packed_avi,
+    "mpeg_ps": _coded("mpeg2.mpg", *"-c:v mpeg2video -q:v 6 -bf 2 -g 12".split(), rate="25"),
+    "mpeg2_ts": _coded("mpeg2.ts", *"-c:v mpeg2video -q:v 6 -bf 2 -g 12".split(), rate="25"),
+    "mpeg2_es": _coded("mpeg2.m2v", *"-c:v mpeg2video -q:v 6 -bf 2 -g 12".split(), rate="25"),
+    "mpeg4_es": _coded("mpeg4.m4v", *"-c:v mpeg4 -q:v 6 -bf 2 -g 24 -f m4v".split()),
+    "webm_vp9": _coded("vp9.webm", *VP9, "-auto-alt-ref", "1", "-lag-in-frames", "16"),
+    "webm_vp8": webm_vp8_hidden,
+    "av1_mkv": _coded("av1.mkv", *"-c:v libsvtav1 -preset 12 -crf 50 -g 24".split()),
+    "av1_obu": _coded("av1.obu", *"-c:v libsvtav1 -preset 12 -crf 50 -g 24".split()),
+    "vp9_ivf": _coded("vp9.ivf", *VP9),
+    "hevc_mp4": _coded("hevc.mp4", *clips.x265()),
+    "hevc_ts": _coded("hevc.ts", *clips.x265()),
+    "raw_h264": clips.raw_h264,
+    "raw_hevc": clips.raw_hevc,
+    "interlaced_ts": _coded(
+        "mbaff.ts", *x264(extra="tff=1"), "-flags", "+ildct+ilme", rate="25"
+    ),
+    "vfr": clips.vfr,
+    "vfr_mp4": lambda d: clips.vfr(d, "vfr.mp4"),
+    "start_offset": clips.start_offset,
+    "edit_list": clips.edit_list,
+    "open_gop": clips.open_gop,
+    "open_gop_hevc": clips.open_gop_hevc,
+    "open_gop_ts": lambda d: clips.open_gop(d, "open_gop.ts"),
+    "wmv_asf": _coded("wmv2.wmv", *"-c:v wmv2 -q:v 6 -g 24".split()),
+    "ogv": _coded("theora.ogv", *"-c:v libtheora -q:v 5 -g 24".split()),
+    "mxf": _coded("mpeg2.mxf", *"-c:v mpeg2video -q:v 6 -bf 2 -g 12".split(), rate="25"),
+    "nut": lambda d: clips.silent(d, "h264.nut"),
+    "y4m": _coded("raw.y4m", frames=24),
+    "gif": _coded("anim.gif", frames=12),
+}  # fmt: skip
+"""By name: a builder taking a directory. No frame counts here: a full decode is the truth."""
