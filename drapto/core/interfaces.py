@@ -178,7 +178,11 @@ class Journal(Protocol):
         ...
 
     async def read(self) -> list[dict[str, Any]]:
-        """Every whole entry; a torn last line is left out."""
+        """Every whole entry; a torn last line is left out. Errors: StateError if another is."""
+        ...
+
+    async def discard(self) -> None:
+        """Forget every entry: the next `append` begins an empty journal."""
         ...
 
     async def write_checkpoint(self, state: dict[str, Any]) -> None:

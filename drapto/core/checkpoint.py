@@ -1,0 +1,230 @@
+"""What the journal's entries add up to. Pure: `replay(entries)` is the state that wrote them.
+
+An entry that replaces an earlier fact by a different one drops what was built on the old one:
+a different frame index drops the analysis, a different analysis drops the plan, a different plan
+drops the segments it no longer holds, a new segment or audio track drops the assembled file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from drapto.core.analysis import VideoAnalysis
+from drapto.core.entries import (
+    AnalysisDone,
+    AssemblyDone,
+    AudioDone,
+    Discarded,
+    JobCreated,
+    JobResumed,
+    JournalEntry,
+    Probed,
+    Published,
+    SegmentDone,
+    SegmentsPlanned,
+    Transition,
+    Validated,
+)
+from drapto.core.errors import StateError
+from drapto.core.job import JobState
+from drapto.core.segments import EncodedSegment, Segment
+
+ORDER = (
+    JobState.CREATED,
+    JobState.PROBING,
+    JobState.DETECTING,
+    JobState.SEGMENTING,
+    JobState.ENCODING,
+    JobState.ASSEMBLING,
+    JobState.VALIDATING,
+    JobState.PUBLISHING,
+    JobState.DONE,
+)
+ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.INTERRUPTED})
+
+# Segments may be planned and encoded, and audio encoded, while detection still runs.
+_EARLIEST: Mapping[type, JobState] = {
+    Probed: JobState.PROBING,
+    AudioDone: JobState.PROBING,
+    AnalysisDone: JobState.DETECTING,
+    SegmentsPlanned: JobState.DETECTING,
+    SegmentDone: JobState.DETECTING,
+    AssemblyDone: JobState.ASSEMBLING,
+    Validated: JobState.VALIDATING,
+    Published: JobState.PUBLISHING,
+    Discarded: JobState.CREATED,
+}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything a job remembers. None: not known yet."""
+
+    created: JobCreated | None = None
+    state: JobState = JobState.CREATED
+    reason: str = ""  # why the last run failed or was interrupted
+    runs: int = 0  # how often the job was started or resumed
+    entries: int = 0
+    probed: Probed | None = None
+    analysis: VideoAnalysis | None = None
+    plan: tuple[Segment, ...] | None = None
+    segments: Mapping[int, EncodedSegment] = field(default_factory=dict)  # by segment index
+    audio: Mapping[int, AudioDone] = field(default_factory=dict)  # by source stream index
+    assembly: AssemblyDone | None = None
+    validated: bool = False
+    publishing: bool = False  # publishing of this assembly has begun: the output may be there
+    published: Published | None = None
+
+    @property
+    def unfinished(self) -> tuple[Segment, ...]:
+        """Segments of the plan that still have to be encoded."""
+        return tuple(s for s in self.plan or () if s.index not in self.segments)
+
+    def summary(self) -> dict[str, Any]:
+        """What `checkpoint.json` says: small, for people and programs that look from outside."""
+        request = self.created.request if self.created else None
+        return {
+            "state": self.state.value,
+            "reason": self.reason,
+            "runs": self.runs,
+            "entries": self.entries,
+            "source": str(request.source) if request else None,
+            "output": str(request.output) if request else None,
+            "settings_hash": self.created.settings_hash if self.created else None,
+            "frames": self.probed.frames if self.probed else None,
+            "frames_done": sum(s.frames for s in self.segments.values()),
+            "segments": len(self.plan) if self.plan is not None else None,
+            "segments_done": len(self.segments),
+            "video_bytes": sum(s.size_bytes for s in self.segments.values()),
+            "audio_tracks_done": sorted(self.audio),
+            "assembled": self.assembly is not None,
+            "validated": self.validated,
+            "published": self.published is not None,
+        }
+
+
+def replay(entries: Iterable[JournalEntry]) -> Checkpoint:
+    """The state that wrote these entries. Errors: StateError for an entry that is illegal."""
+    checkpoint = Checkpoint()
+    for entry in entries:
+        checkpoint = apply(checkpoint, entry)
+    return checkpoint
+
+
+def apply(checkpoint: Checkpoint, entry: JournalEntry) -> Checkpoint:
+    """The state after one more entry. Errors: StateError if it is illegal in this state."""
+    _check_legal(checkpoint, entry)
+    counted = replace(checkpoint, entries=checkpoint.entries + 1)
+    match entry:
+        case JobCreated():
+            return replace(counted, created=entry, runs=1)
+        case JobResumed():
+            return replace(counted, state=JobState.CREATED, reason="", runs=counted.runs + 1)
+        case Transition():
+            return _transition(counted, entry)
+        case Probed() if counted.probed is None or _same_index(counted.probed, entry):
+            return replace(counted, probed=entry)
+        case Probed():
+            return replace(_without_video(counted), probed=entry, analysis=None)
+        case AnalysisDone() if counted.analysis == entry.analysis:
+            return counted
+        case AnalysisDone():
+            return replace(_without_video(counted), analysis=entry.analysis)
+        case SegmentsPlanned():
+            return _planned(counted, entry)
+        case SegmentDone():
+            return _segment_done(counted, entry.encoded)
+        case AudioDone():
+            audio = {**counted.audio, entry.audio.source_index: entry}
+            return replace(_without_assembly(counted), audio=audio)
+        case AssemblyDone():
+            return replace(_without_assembly(counted), assembly=entry)
+        case Validated():
+            return _validated(counted, entry)
+        case Published():
+            return replace(counted, published=entry)
+        case Discarded():
+            return _discarded(counted, entry)
+
+
+def _check_legal(checkpoint: Checkpoint, entry: JournalEntry) -> None:
+    if isinstance(entry, JobCreated) != (checkpoint.created is None):
+        raise StateError("A journal begins with job_created, once.")
+    earliest = _EARLIEST.get(type(entry))
+    if earliest is None:
+        return
+    state = checkpoint.state
+    if state in ENDED or ORDER.index(state) < ORDER.index(earliest):
+        raise StateError(f"{entry.entry} cannot be recorded while the job is {state}.")
+
+
+def _transition(checkpoint: Checkpoint, entry: Transition) -> Checkpoint:
+    state = checkpoint.state
+    if entry.to in (JobState.FAILED, JobState.INTERRUPTED):
+        legal = state not in ENDED
+    else:
+        legal = state not in ENDED and ORDER[ORDER.index(state) + 1] is entry.to
+    if not legal:
+        raise StateError(f"A job that is {state} cannot become {entry.to}.")
+    publishing = checkpoint.publishing or entry.to is JobState.PUBLISHING
+    return replace(checkpoint, state=entry.to, reason=entry.reason, publishing=publishing)
+
+
+def _planned(checkpoint: Checkpoint, entry: SegmentsPlanned) -> Checkpoint:
+    if [segment.index for segment in entry.segments] != list(range(len(entry.segments))):
+        raise StateError("The segments of a plan must be numbered from 0, in order.")
+    kept = {
+        segment.index: checkpoint.segments[segment.index]
+        for segment in entry.segments
+        if segment.index in checkpoint.segments
+        and checkpoint.segments[segment.index].segment == segment
+    }
+    if entry.segments != checkpoint.plan:
+        checkpoint = _without_assembly(checkpoint)
+    return replace(checkpoint, plan=entry.segments, segments=kept)
+
+
+def _segment_done(checkpoint: Checkpoint, encoded: EncodedSegment) -> Checkpoint:
+    index = encoded.segment.index
+    plan = checkpoint.plan or ()
+    if not 0 <= index < len(plan) or plan[index] != encoded.segment:
+        raise StateError(f"Segment {index} is not in the plan as it was encoded.")
+    if encoded.frames != encoded.segment.frames:
+        raise StateError(
+            f"Segment {index} has {encoded.frames} frames instead of {encoded.segment.frames}."
+        )
+    segments = {**checkpoint.segments, index: encoded}
+    return replace(_without_assembly(checkpoint), segments=segments)
+
+
+def _validated(checkpoint: Checkpoint, entry: Validated) -> Checkpoint:
+    if checkpoint.assembly is None:
+        raise StateError("Nothing has been assembled that could be validated.")
+    if not entry.passed:
+        return _without_assembly(checkpoint)
+    return replace(checkpoint, validated=True)
+
+
+def _discarded(checkpoint: Checkpoint, entry: Discarded) -> Checkpoint:
+    without = _without_assembly(checkpoint)
+    if entry.what == "segment":
+        segments = {k: v for k, v in checkpoint.segments.items() if k != entry.key}
+        return replace(without, segments=segments)
+    if entry.what == "audio":
+        audio = {k: v for k, v in checkpoint.audio.items() if k != entry.key}
+        return replace(without, audio=audio)
+    return without
+
+
+def _same_index(before: Probed, now: Probed) -> bool:
+    return (before.index_digest, before.frames) == (now.index_digest, now.frames)
+
+
+def _without_assembly(checkpoint: Checkpoint) -> Checkpoint:
+    return replace(checkpoint, assembly=None, validated=False, publishing=False, published=None)
+
+
+def _without_video(checkpoint: Checkpoint) -> Checkpoint:
+    return replace(_without_assembly(checkpoint), plan=None, segments={})
