@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
 from typing import Literal
 
 from drapto.core.job import TrackOutcome
@@ -18,12 +20,19 @@ class Container(StrEnum):
 
 
 class AudioEncoding(Value):
-    """How one audio track becomes Opus."""
+    """How one audio track becomes Opus.
+
+    Channels are moved, never mixed: `pan` is a definition for ffmpeg's pan filter (None where
+    the source's layout is accepted as it is), `source_layout` the layout it reads from (None:
+    unknown, channels are addressed by number).
+    """
 
     bit_rate: int  # bits per second
     channels: int
     channel_layout: str  # a layout libopus accepts, by ffmpeg's name
-    mapping_family: int  # libopus mapping_family: 0, 1 or 255
+    mapping_family: int  # libopus mapping_family: 0, 1, 2 or 255
+    source_layout: str | None = None
+    pan: str | None = None
 
 
 class TrackPlan(Value):
@@ -33,21 +42,61 @@ class TrackPlan(Value):
     action: Literal["encode", "copy", "convert"]
     codec: str  # codec of the output track: 'av1', 'opus', 'subrip', 'mov_text', or the source's
     audio: AudioEncoding | None = None  # only for kind audio and action 'encode'
+    tags: dict[str, str] = {}  # as written to the output; language and title included
+    dispositions: frozenset[str] = frozenset()
     outcome: TrackOutcome
 
 
 class MuxPlan(Value):
-    """What the output will hold, in order. `dropped` names what it cannot hold, with reasons."""
+    """What the output will hold, in order. `dropped` names what it cannot hold, with reasons.
+
+    `folded` names tracks that live on in another form, such as a timecode track that becomes
+    a tag. Every track of the source is in exactly one of video, tracks, folded and dropped.
+    """
 
     container: Container
     video: TrackPlan
-    tracks: tuple[TrackPlan, ...] = ()  # audio, subtitles, data, cover art; output order
+    tracks: tuple[TrackPlan, ...] = ()  # audio, subtitles, cover art; output order
+    folded: tuple[TrackOutcome, ...] = ()
     dropped: tuple[TrackOutcome, ...] = ()
     chapters: tuple[Chapter, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     tags: dict[str, str] = {}
+    notes: tuple[str, ...] = ()  # what the container changes, in plain sentences
 
     @property
     def outcomes(self) -> tuple[TrackOutcome, ...]:
         """Every track of the source with what becomes of it, for the plan and the summary."""
-        return (self.video.outcome, *(t.outcome for t in self.tracks), *self.dropped)
+        kept = tuple(track.outcome for track in self.tracks)
+        return (self.video.outcome, *kept, *self.folded, *self.dropped)
+
+    @property
+    def audio_encodings(self) -> tuple[TrackPlan, ...]:
+        """The tracks that an audio encoder has to make before the file can be assembled."""
+        return tuple(t for t in self.tracks if t.audio is not None)
+
+
+class VideoTrackFile(Value):
+    """The joined video track: one file that begins at 0. `start_s` is where it began in the
+    source, in seconds of the source's own clock, exact."""
+
+    path: Path
+    start_s: Fraction
+    frames: int
+    timescale: int  # ticks per second in which every timestamp of the file is exact
+
+
+class AudioTrackFile(Value):
+    """An encoded audio track: one file that begins at 0. `start_s` as in VideoTrackFile."""
+
+    path: Path
+    source_index: int
+    start_s: Fraction
+    duration_s: float
+
+
+class Assembled(Value):
+    """A finished container. Every time in it is the source's time plus `shift_s`."""
+
+    path: Path
+    shift_s: Fraction

@@ -1,0 +1,266 @@
+"""Makes the final container: one ffmpeg run that copies packets and writes what the plan says.
+
+The one rule for time: every track, chapter and subtitle keeps the source's own clock
+(`-copyts`) plus one shift that is the same for all of them, so nothing moves against anything
+else. The shift puts the earliest track at 0 (a source that starts at 5 s, or before 0). In
+Matroska and WebM it is a whole number of milliseconds, so timestamps that were exact in the
+source's milliseconds stay so.
+
+Tags, languages, titles and chapters are written from a description of the plan (an FFMETADATA
+file), never copied along, so no stale tag gets through. Cover art in Matroska is an
+attachment, as every player expects it; in MP4 it is a cover item.
+
+    done = await mux(plan, source=media, video=track_file, audio={1: opus}, out=path,
+                     ffmpeg=program, work_dir=directory)
+
+Tests: tests/infrastructure/ffmpeg/test_mux.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+from pathlib import Path
+
+from drapto.core.media import ColorInfo, MediaInfo, Track
+from drapto.core.tracks import Assembled, AudioTrackFile, Container, MuxPlan, VideoTrackFile
+from drapto.infrastructure.ffmpeg.metadata_file import COVER_TYPES, cover_names, metadata_text
+from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, time_watcher
+from drapto.infrastructure.ffmpeg.run import run_writer
+
+MOVIE_TIMESCALE = 48_000  # at least this many ticks a second for MP4 edit lists: one per sample
+_LOG = ("-nostdin", "-hide_banner", "-v", "error")
+_INPUT = ("-copyts", "-protocol_whitelist", "file")
+
+
+@dataclass(frozen=True)
+class MuxInputs:
+    """The files that go into a container. `covers` and `metadata` lie in the work directory."""
+
+    source: MediaInfo
+    video: VideoTrackFile
+    audio: Mapping[int, AudioTrackFile]  # by index in the source
+    metadata: Path
+    covers: Mapping[int, Path]  # by index in the source; Matroska only
+    color: ColorInfo
+
+
+async def mux(
+    plan: MuxPlan,
+    *,
+    source: MediaInfo,
+    video: VideoTrackFile,
+    audio: Mapping[int, AudioTrackFile],
+    out: Path,
+    ffmpeg: Path,
+    work_dir: Path,
+    color: ColorInfo | None = None,
+    on_progress: Callable[[float], None] = lambda _done_s: None,
+) -> Assembled:
+    """Write the container `out`; it appears only when it is whole.
+
+    `audio` holds a file for every track in `plan.audio_encodings`. `color` is where the HDR
+    facts of the container come from (default: the source track's). `on_progress` gets seconds
+    of the output written. Errors: ProcessFailedError; ResourceError on a full disk.
+    """
+    shift_s = global_shift_s(plan, video, audio)
+    covers = await _extract_covers(plan, source, ffmpeg, work_dir)
+    inputs = MuxInputs(
+        source=source,
+        video=video,
+        audio=audio,
+        metadata=work_dir / "metadata.txt",
+        covers=covers,
+        color=color or plan.video.source.color,
+    )
+    inputs.metadata.write_text(metadata_text(plan, shift_s), encoding="utf-8", newline="")
+    partial = out.with_suffix(f".partial{out.suffix}")
+    try:
+        await run_writer(
+            [ffmpeg, *mux_arguments(plan, inputs, shift_s, partial)],
+            what=f"Assembling {out.name}",
+            out=out,
+            on_stdout_line=time_watcher(on_progress),
+        )
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+        for cover in covers.values():
+            cover.unlink(missing_ok=True)
+    return Assembled(path=out, shift_s=shift_s)
+
+
+def global_shift_s(
+    plan: MuxPlan, video: VideoTrackFile, audio: Mapping[int, AudioTrackFile]
+) -> Fraction:
+    """Seconds to add to every time of the source so that the earliest track starts at 0."""
+    starts = [video.start_s]
+    for track in plan.tracks:
+        if track.audio is not None:
+            starts.append(audio[track.source.index].start_s)
+        elif not track.source.is_cover_art and track.source.start_pts is not None:
+            starts.append(track.source.start_pts * track.source.time_base)
+    earliest = min(starts)
+    if plan.container is Container.MP4:
+        return -earliest
+    return -Fraction(floor(earliest * 1000), 1000)
+
+
+def mux_arguments(plan: MuxPlan, inputs: MuxInputs, shift_s: Fraction, out: Path) -> list[str]:
+    """Everything after the program's name. The order of output tracks is the plan's."""
+    opened = _Inputs()
+    opened.add(inputs.metadata, "-f", "ffmetadata")
+    video = opened.add(
+        inputs.video.path,
+        *_offset(inputs.video.start_s + shift_s),
+        *_orientation(plan.video.source),
+        *_hdr(inputs.color),
+    )
+    maps = ["-map", f"{video}:v:0"]
+    codecs: list[str] = []
+    for track in plan.tracks:
+        place = len(maps) // 2
+        index = track.source.index
+        if track.audio is not None:
+            encoded = inputs.audio[index]
+            file = opened.add(encoded.path, *_offset(encoded.start_s + shift_s))
+            maps += ["-map", f"{file}:a:0"]
+        elif index not in inputs.covers:
+            maps += ["-map", f"{opened.source(inputs.source.path, shift_s)}:{index}"]
+        if track.action == "convert":
+            codecs += [f"-c:{place}", track.codec]
+    for number, _ in enumerate(plan.attachments):
+        maps += ["-map", f"{opened.source(inputs.source.path, shift_s)}:t:{number}"]
+    mapped = len(maps) // 2
+    attached = _attached(plan, inputs.covers, first_place=mapped)
+    return [
+        *_LOG,
+        *PROGRESS_OPTIONS,
+        *opened.arguments,
+        *maps,
+        *attached,
+        *("-c", "copy", *codecs),
+        *_described(plan, tracks=mapped + len(inputs.covers)),
+        *_dispositions(plan, inputs.covers),
+        *_container_options(plan.container, inputs.video.timescale),
+        *("-avoid_negative_ts", "disabled", "-f", str(plan.container), "-y"),
+        f"file:{out.absolute()}",
+    ]
+
+
+class _Inputs:
+    """Numbers the inputs as they are opened; the source is opened once, if at all."""
+
+    def __init__(self) -> None:
+        self.arguments: list[str] = []
+        self._count = 0
+        self._source: int | None = None
+
+    def add(self, path: Path, *options: str) -> int:
+        self.arguments += [*options, *_INPUT, "-i", f"file:{path.absolute()}"]
+        self._count += 1
+        return self._count - 1
+
+    def source(self, path: Path, shift_s: Fraction) -> int:
+        if self._source is None:
+            self._source = self.add(path, *_offset(shift_s))
+        return self._source
+
+
+def _offset(seconds: Fraction) -> tuple[str, ...]:
+    """-itsoffset in microseconds, which is ffmpeg's own unit for it."""
+    microseconds = round(seconds * 1_000_000)
+    return ("-itsoffset", f"{microseconds}us") if microseconds else ()
+
+
+def _orientation(track: Track) -> list[str]:
+    """ffmpeg turns counter-clockwise, then mirrors; a Track counts clockwise."""
+    turn = ["-display_rotation:v:0", str(-track.rotation_deg)] if track.rotation_deg else []
+    flip = ["-display_hflip:v:0"] if track.mirrored else []
+    if flip and not turn:
+        turn = ["-display_rotation:v:0", "0"]
+    return turn + flip
+
+
+def _hdr(color: ColorInfo) -> list[str]:
+    arguments: list[str] = []
+    display = color.mastering_display
+    if display is not None:
+
+        def xy(point: tuple[float, float]) -> str:
+            return f"({round(point[0] * 50_000)},{round(point[1] * 50_000)})"
+
+        luminances = (round(display.max_luminance * 10_000), round(display.min_luminance * 10_000))
+        value = f"G{xy(display.green)}B{xy(display.blue)}R{xy(display.red)}"
+        value += f"WP{xy(display.white)}L({luminances[0]},{luminances[1]})"
+        arguments += ["-mastering_display:v:0", value]
+    light = color.content_light
+    if light is not None:
+        arguments += ["-content_light:v:0", f"{light.max_cll},{light.max_fall}"]
+    return arguments
+
+
+def _attached(plan: MuxPlan, covers: Mapping[int, Path], first_place: int) -> list[str]:
+    """Covers as attachments. ffmpeg takes the name from the file unless told otherwise here."""
+    tracks = [track.source for track in plan.tracks if track.source.index in covers]
+    arguments: list[str] = []
+    for place, (track, name) in enumerate(zip(tracks, cover_names(tracks), strict=True)):
+        arguments += ["-attach", f"file:{covers[track.index].absolute()}"]
+        arguments += [f"-metadata:s:{first_place + place}", f"filename={name}"]
+    return arguments
+
+
+def _described(plan: MuxPlan, tracks: int) -> list[str]:
+    """Tags and chapters come from the metadata file, which is input 0, and from nowhere else."""
+    arguments = ["-map_metadata:g", "0:g"]
+    for place in range(tracks):
+        arguments += [f"-map_metadata:s:{place}", f"0:s:{place}"]
+    return [*arguments, "-map_chapters", "0" if plan.chapters else "-1"]
+
+
+def _dispositions(plan: MuxPlan, covers: Mapping[int, Path]) -> list[str]:
+    arguments: list[str] = []
+    mapped = [plan.video, *(t for t in plan.tracks if t.source.index not in covers)]
+    for place, track in enumerate(mapped):
+        names = "+".join(sorted(track.dispositions)) or "0"
+        arguments += [f"-disposition:{place}", names]
+    return arguments
+
+
+def _container_options(container: Container, timescale: int) -> list[str]:
+    if container is Container.MP4:
+        factor = -(-MOVIE_TIMESCALE // timescale)
+        return [
+            *("-video_track_timescale", str(timescale)),
+            *("-movie_timescale", str(timescale * factor)),
+            *("-movflags", "+faststart"),
+        ]
+    return ["-cues_to_front", "1"]
+
+
+async def _extract_covers(
+    plan: MuxPlan, source: MediaInfo, ffmpeg: Path, work_dir: Path
+) -> dict[int, Path]:
+    """Matroska covers as files, to be attached; nothing for the other containers."""
+    if plan.container is not Container.MATROSKA:
+        return {}
+    tracks = [plan_.source for plan_ in plan.tracks if plan_.source.is_cover_art]
+    files = {t.index: work_dir / f"cover-{t.index}.{COVER_TYPES[t.codec][1]}" for t in tracks}
+    if files:
+        await run_writer(
+            [ffmpeg, *cover_arguments(source.path, files)],
+            what=f"Taking the cover art out of {source.path}",
+            out=work_dir,
+        )
+    return files
+
+
+def cover_arguments(source: Path, files: Mapping[int, Path]) -> list[str]:
+    """Write each attached picture, packet as it is, into a file."""
+    arguments = [*_LOG, "-i", f"file:{source.absolute()}"]
+    for index, file in files.items():
+        arguments += ["-map", f"0:{index}", "-c", "copy", "-frames:v", "1"]
+        arguments += ["-f", "data", "-y", f"file:{file.absolute()}"]
+    return arguments

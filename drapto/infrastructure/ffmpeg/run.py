@@ -1,0 +1,34 @@
+"""Runs an ffmpeg that writes a file, and says it plainly when the disk is full."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from drapto.core.errors import ProcessFailedError, ResourceError
+from drapto.core.resources import looks_like_disk_full
+from drapto.infrastructure.process import ProcessResult, run_process
+
+
+async def run_writer(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    what: str,
+    out: Path,
+    on_stdout_line: Callable[[str], None] | None = None,
+) -> ProcessResult:
+    """`run_process` for a program that writes `out`.
+
+    Errors: ResourceError if no space is left; otherwise as `run_process`.
+    """
+    try:
+        return await run_process(argv, what=what, on_stdout_line=on_stdout_line)
+    except ProcessFailedError as error:
+        if looks_like_disk_full(error.stderr_tail):
+            raise ResourceError(
+                f"{what}: no space is left for {out}.",
+                hint="Free some space, or name another place with --work-dir, and run the same "
+                "command again: finished segments are kept.",
+            ) from error
+        raise
