@@ -1,0 +1,143 @@
+"""Reads a finished file from end to end and says what is really in it.
+
+One pass: every packet of the tracks that are asked for is timed and hashed, and, with
+`decode`, given to the decoder at once. Nothing but timestamps and counts is kept. The work is
+done in a worker thread that stops when the caller is cancelled; libav releases the
+interpreter lock while it reads and decodes.
+
+    facts = await collect_facts(output)                                # everything, decoded
+    facts = await collect_facts(source, decode=False, streams=(1, 2))  # audio and subtitles
+
+Tests: tests/infrastructure/ffmpeg/test_facts.py.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio.from_thread
+import anyio.to_thread
+
+from drapto.core.errors import InputError
+from drapto.core.facts import FileFacts
+from drapto.core.interfaces import ProgressCallback
+from drapto.core.media import MediaInfo, Track, TrackKind
+from drapto.infrastructure.ffmpeg.opening import open_input
+from drapto.infrastructure.ffmpeg.probe import probe_file
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+    from drapto.infrastructure.ffmpeg.track_reader import TrackReader
+
+_PACKETS_PER_CHECK = 256  # how often the reading thread asks whether it is still wanted
+
+
+async def collect_facts(
+    path: Path,
+    *,
+    decode: bool = True,
+    streams: Collection[int] | None = None,
+    media: MediaInfo | None = None,
+    threads: int = 0,
+    on_progress: ProgressCallback | None = None,
+) -> FileFacts:
+    """Read `path` from end to end.
+
+    `streams` limits the pass to these stream indices (None: all of them; empty: nothing is
+    read, only what `media` says). `media` saves probing again. `threads` is the number of
+    decoding threads for each video track, 0 for one a core. `on_progress` gets the number of
+    video frames decoded (or packets read, without `decode`) and is called from the worker
+    thread. A file that cannot be opened or breaks off comes back with `fault` set: that is a
+    finding, not an error of the reader.
+    """
+    stop = threading.Event()
+    work = partial(_collect, path, decode, streams, media, threads, on_progress, stop)
+    try:
+        return await anyio.to_thread.run_sync(work)
+    finally:
+        stop.set()  # a task cancelled from outside anyio leaves the thread: let it end
+
+
+def _collect(
+    path: Path,
+    decode: bool,
+    streams: Collection[int] | None,
+    media: MediaInfo | None,
+    threads: int,
+    on_progress: ProgressCallback | None,
+    stop: threading.Event,
+) -> FileFacts:
+    import av
+
+    from drapto.infrastructure.ffmpeg.track_reader import TrackReader
+
+    try:
+        media = media or probe_file(path)
+        with open_input(path) as container:
+            readers = {
+                track.index: TrackReader(container.streams[track.index], track, decode, threads)
+                for track in _wanted(media, streams)
+            }
+            progress = _Progress(on_progress, stop)
+            fault = _read_all(container, readers, progress)
+            return FileFacts(media, tuple(reader.facts() for reader in readers.values()), fault)
+    except (av.error.FFmpegError, InputError) as error:
+        return FileFacts(media or _unreadable(path), (), f"the file cannot be opened: {error}")
+
+
+def _wanted(media: MediaInfo, streams: Collection[int] | None) -> list[Track]:
+    return [track for track in media.tracks if streams is None or track.index in streams]
+
+
+def _unreadable(path: Path) -> MediaInfo:
+    size_bytes = path.stat().st_size if path.is_file() else 0
+    return MediaInfo(path=path, format_name="", size_bytes=size_bytes)
+
+
+def _read_all(
+    container: InputContainer, readers: dict[int, TrackReader], progress: _Progress
+) -> str:
+    """Feed every packet to its reader; the reason if the demuxer gave up, else empty."""
+    import av
+
+    if not readers:
+        return ""
+    video = {i for i, reader in readers.items() if reader.kind is TrackKind.VIDEO}
+    packets = 0
+    try:
+        for packet in container.demux([reader.stream for reader in readers.values()]):
+            packets += 1
+            index = packet.stream.index  # the last, empty packets say 0 in `stream_index`
+            shown = readers[index].take(packet)
+            if index in video and shown:
+                progress.add(shown)
+            if packets % _PACKETS_PER_CHECK == 0:
+                progress.check()
+    except av.error.FFmpegError as error:
+        return f"reading stopped after {packets} packets: {error}"
+    return ""
+
+
+class _Progress:
+    """Tells how far the pass is, and ends it when nobody waits for it any more."""
+
+    def __init__(self, on_progress: Callable[[int], None] | None, stop: threading.Event) -> None:
+        self._on_progress = on_progress
+        self._stop = stop
+        self._frames = 0
+
+    def add(self, frames: int) -> None:
+        self._frames += frames
+        if self._on_progress is not None:
+            self._on_progress(self._frames)
+
+    def check(self) -> None:
+        """Raise the cancellation of the waiting task, or stop if that task is gone."""
+        anyio.from_thread.check_cancelled()
+        if self._stop.is_set():
+            raise InterruptedError("reading was given up")

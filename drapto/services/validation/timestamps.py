@@ -1,0 +1,163 @@
+"""Every frame of the source at its time: count, timestamps, duration, decoding."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from drapto.core.facts import DecodedFacts, TrackFacts
+from drapto.core.manifest import ManifestRow
+from drapto.core.media import FrameIndex
+from drapto.core.tracks import Container
+from drapto.services.validation.rows import equal, milliseconds, named, near, row, seconds
+
+FloatArray = npt.NDArray[np.float64]
+
+VIDEO = "video"
+
+
+def relative_times_s(pts: npt.NDArray[np.int64], time_base: Fraction) -> FloatArray:
+    """Seconds since the first entry. Subtracted as integers, so nothing is lost in a long file."""
+    if not len(pts):
+        return np.zeros(0)
+    return np.asarray((pts - pts[0]) * float(time_base), dtype=np.float64)
+
+
+def shift_s(index: FrameIndex, output: TrackFacts) -> float:
+    """Output time minus index time of the same frame; 0 if either has no frames.
+
+    With equal counts the median, so that one bad frame is no matter. Otherwise frames are
+    missing or doubled, nobody knows which: then whichever of aligning the first frames and
+    aligning the last frames brings more frames together.
+    """
+    if not len(index) or not len(output):
+        return 0.0
+    source: FloatArray = index.pts.astype(np.float64) * float(index.time_base)
+    found: FloatArray = output.pts.astype(np.float64) * output.tick_s
+    if len(index) == len(output):
+        return float(np.median(found - source))
+    by_start, by_end = float(found[0] - source[0]), float(found[-1] - source[-1])
+    near_s = 0.001 + output.tick_s
+    met = [_frames_met(source + shift, found, near_s) for shift in (by_start, by_end)]
+    return by_end if met[1] > met[0] else by_start
+
+
+def _frames_met(expected: FloatArray, found: FloatArray, near_s: float) -> int:
+    """How many entries of `expected` have one of `found` within `near_s`. Both are sorted."""
+    after = np.clip(np.searchsorted(found, expected), 1, max(len(found) - 1, 1))
+    after = np.minimum(after, len(found) - 1)
+    nearest = np.minimum(np.abs(found[after] - expected), np.abs(found[after - 1] - expected))
+    return int(np.count_nonzero(nearest <= near_s))
+
+
+def video_rows(
+    index: FrameIndex, output: TrackFacts, container: Container
+) -> tuple[ManifestRow, ...]:
+    """The rows about frames and their times. `output` is the encoded video track."""
+    return (
+        _count_row(index, output),
+        _timestamp_row(index, output),
+        _duration_row(index, output, container),
+        *_decoding_rows(output),
+    )
+
+
+def _tolerance_s(index: FrameIndex, output: TrackFacts) -> float:
+    """One tick of the output: half for rounding a frame, half for rounding the shift itself.
+
+    Matroska's tick is 1 ms. An index that is coarser than the output (1 ms in, 1/90000 out)
+    is exact in the output, so its own tick does not widen this.
+    """
+    return output.tick_s * 1.000_001  # float noise of the multiplication, far below a tick
+
+
+def _count_row(index: FrameIndex, output: TrackFacts) -> ManifestRow:
+    note = ""
+    if len(index) != len(output):
+        note = f"the timestamps first part ways at frame {_first_difference(index, output)}"
+    return equal("frame_count", VIDEO, len(index), len(output), note=note)
+
+
+def _first_difference(index: FrameIndex, output: TrackFacts) -> int:
+    common = min(len(index), len(output))
+    source = relative_times_s(index.pts[:common], index.time_base)
+    found = relative_times_s(output.pts[:common], output.time_base)
+    tolerance_s = max(0.002, 2 * output.tick_s)  # ends are not aligned here, so twice as wide
+    apart = np.flatnonzero(np.abs(source - found) > tolerance_s)
+    return int(apart[0]) if len(apart) else common
+
+
+def _timestamp_row(index: FrameIndex, output: TrackFacts) -> ManifestRow:
+    check, expected = "timestamps", "every frame at the source's time"
+    if len(index) != len(output) or not len(index):
+        return named(check, VIDEO, expected, "not compared", "the frame counts differ")
+    source = relative_times_s(index.pts, index.time_base)
+    found = relative_times_s(output.pts, output.time_base)
+    errors = found - source
+    errors = errors - np.median(errors)  # the one global shift
+    worst = int(np.argmax(np.abs(errors)))
+    tolerance_s = _tolerance_s(index, output)
+    off = int(np.count_nonzero(np.abs(errors) > tolerance_s))
+    actual = f"largest error {milliseconds(float(abs(errors[worst])))}"
+    if off:
+        at = seconds(float(source[worst]))
+        actual += f" at frame {worst} ({at} after the first); {off} frames off"
+    tolerance = f"± {milliseconds(tolerance_s)} after one shift for the whole file"
+    return row(check, VIDEO, expected, actual, off == 0, tolerance=tolerance)
+
+
+def _duration_row(index: FrameIndex, output: TrackFacts, container: Container) -> ManifestRow:
+    """From the first frame shown to the end of the last one.
+
+    A block of Matroska that is not a subtitle carries no duration of its own as libavformat
+    writes it: the last frame lasts as long as the track's default frame. Where the source's
+    last frame lasts longer or shorter than that, the row is `named`.
+    """
+    if len(index) != len(output) or not len(index):
+        return named(
+            "video_duration", VIDEO, seconds(index.duration_s), "not compared",
+            "the frame counts differ",
+        )  # fmt: skip
+    expected_s, actual_s = index.duration_s, output.span_s
+    tolerance_s = 2 * output.tick_s + float(index.time_base)  # a start, an end and the index's own
+    compared = near("video_duration", VIDEO, expected_s, actual_s, tolerance_s)
+    last_s = float(int(index.duration[-1]) * index.time_base)
+    if compared.outcome == "fail" and container is not Container.MP4:
+        tail_s = abs(actual_s - expected_s)
+        if tail_s <= max(last_s, output.frame_s) + tolerance_s:
+            note = "this container gives the last frame the usual duration, not its own"
+            shown = compared.expected, compared.actual
+            return named("video_duration", VIDEO, *shown, note, tolerance=compared.tolerance)
+    return compared
+
+
+def _decoding_rows(output: TrackFacts) -> tuple[ManifestRow, ...]:
+    decoded = output.decoded
+    if decoded is None:
+        note = "decoding was not asked for"
+        return (named("video_decode", VIDEO, f"{len(output)} frames", "not decoded", note),)
+    return (decode_row("video_decode", VIDEO, len(output), decoded), _order_row(output, decoded))
+
+
+def decode_row(check: str, subject: str, packets: int, decoded: DecodedFacts) -> ManifestRow:
+    """Every packet decodes, one frame each, none refused and none patched up."""
+    passed = decoded.frames == packets and not decoded.errors and not decoded.damaged
+    expected = f"{packets} frames without an error"
+    found = [f"{decoded.frames} frames"]
+    if decoded.errors:
+        found.append(f"{decoded.errors} packets refused")
+    if decoded.damaged:
+        found.append(f"{decoded.damaged} frames damaged")
+    actual = expected if passed else ", ".join(found)
+    return row(check, subject, expected, actual, passed, note=decoded.first_error)
+
+
+def _order_row(output: TrackFacts, decoded: DecodedFacts) -> ManifestRow:
+    """What the decoder shows comes at the times of the packets, in order."""
+    check, expected = "decoded_timestamps", "the frames' times are the packets' times, in order"
+    if decoded.frames != len(output):
+        return named(check, VIDEO, expected, "not compared", "not every packet gave a frame")
+    same = bool(np.array_equal(decoded.pts, output.pts))
+    return row(check, VIDEO, expected, expected if same else "they differ", same)
