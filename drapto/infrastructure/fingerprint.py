@@ -37,7 +37,7 @@ async def fingerprint(path: Path) -> SourceFingerprint:
 
 async def file_digest(path: Path) -> str:
     """blake2b-128 of the whole file, hex. Cancellable within a chunk. Errors: OSError."""
-    return await anyio.to_thread.run_sync(_file_digest, path)
+    return await anyio.to_thread.run_sync(digest_of, path)
 
 
 async def check_file(path: Path, size_bytes: int, digest: str) -> str | None:
@@ -75,7 +75,8 @@ def _sample_digest(file: BinaryIO, size_bytes: int) -> str:
     return state.hexdigest()
 
 
-def _file_digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """`file_digest` without the thread: only to be called in a worker thread of anyio."""
     state = blake2b(digest_size=DIGEST_BYTES)
     with path.open("rb", buffering=0) as file:
         buffer = bytearray(CHUNK_BYTES)
@@ -91,7 +92,7 @@ def _check_file(path: Path, size_bytes: int, digest: str) -> str | None:
         size_now = path.stat().st_size
         if size_now != size_bytes:
             return f"{path.name} has {size_now} bytes instead of {size_bytes}"
-        if _file_digest(path) != digest:
+        if digest_of(path) != digest:
             return f"{path.name} has other content than when it was finished"
     except FileNotFoundError:
         return f"{path.name} is missing"

@@ -1,0 +1,67 @@
+"""Writing files so that a kill at any moment leaves the old or the new one, never half of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from drapto.core.errors import DraptoError, PublishError, ResourceError
+
+DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def sync_directory(path: Path) -> None:
+    """Make a rename or a new name in this directory survive a power cut.
+
+    Some network file systems refuse to sync a directory; they need no telling.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Temporary name, fsync, rename, fsync of the directory. Errors: OSError, nothing left."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(temporary, flags, mode)
+        try:
+            write_all(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte; a write that a nearly full disk cut short is taken up again."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+FREE_SPACE_HINT = (
+    "Free some space, or name another place with --work-dir, and run the same command again: it "
+    "goes on where it stopped."
+)
+PERMISSIONS_HINT = "Check the permissions, or name another place with --work-dir."
+
+
+def translate(error: OSError, what: str, *, hint: str | None = None) -> DraptoError:
+    """The DraptoError for an OSError while writing: ResourceError if the disk is full."""
+    message = f"{what}: {error.strerror}."
+    if error.errno in DISK_FULL_ERRNOS:
+        return ResourceError(message, hint=FREE_SPACE_HINT if hint is None else hint)
+    return PublishError(message, hint=PERMISSIONS_HINT if hint is None else hint)
