@@ -1,0 +1,1 @@
+"""The `drapto` command: parses, calls, renders. No decisions about video."""

@@ -207,6 +207,12 @@ def flag_name(setting: str) -> str:
     return "--memory" if setting == "memory_gib" else "--" + setting.replace("_", "-")
 
 
+def allowed_values(setting: str) -> str:
+    """What a setting may be, in words."""
+    extra = Settings.model_fields[setting].json_schema_extra
+    return str(extra.get("allowed", "")) if isinstance(extra, dict) else ""
+
+
 def load_settings(
     flags: Mapping[str, Any] | None = None, *, config_file: Path | None = None
 ) -> LoadedSettings:
@@ -236,8 +242,9 @@ def load_settings(
 
 
 def _from_file(name: str, value: Any, file: SettingsFile | None) -> Any:
-    """A relative path in a file is meant from where the file lies."""
-    if name in ("ffmpeg", "work_dir", "state_dir") and isinstance(value, str) and value and file:
+    """A relative path in a file is meant from where the file lies; a bare program name is not."""
+    is_path = name in ("work_dir", "state_dir") or (name == "ffmpeg" and "/" in str(value))
+    if is_path and isinstance(value, str) and value and file:
         return str(file.path.parent.absolute() / Path(value).expanduser())
     return value
 
@@ -273,13 +280,11 @@ def _describe(error: ValidationError, origins: Mapping[str, Origin]) -> str:
         if name not in Settings.model_fields:
             sentences.append(f"'{name}' is not a setting of Drapto.")
             continue
-        extra = Settings.model_fields[name].json_schema_extra
-        allowed = extra.get("allowed", "") if isinstance(extra, dict) else ""
         value = problem["input"]
         if not problem["loc"] and isinstance(value, dict):
             value = value.get(name, Settings.model_fields[name].default)
         sentences.append(
             f"The setting '{name}' cannot be {str(value)!r} ({origins[name]}); "
-            f"allowed is {allowed}."
+            f"allowed is {allowed_values(name)}."
         )
     return " ".join(dict.fromkeys(sentences))

@@ -1,0 +1,171 @@
+"""Runs the jobs of one `drapto encode`: one after the other, each with its own outcome."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from cli.batch import Work
+from cli.errors import INTERRUPTED, Failure, describe, say, show
+from cli.render.frontend import BatchRow, Frontend
+from cli.render.view import JobView
+from cli.runtime import Stop, show_traceback
+from drapto.api import Drapto
+from drapto.core.errors import DraptoError
+from drapto.core.events import Event, JobFailed, JobSkipped
+from drapto.core.interfaces import EventSink
+from drapto.core.job import EncodeOptions, RunOptions
+from drapto.infrastructure.logging import job_logger, log_path
+from drapto.infrastructure.settings import Settings
+from drapto.services.batch import BatchItem
+
+if TYPE_CHECKING:
+    from drapto.infrastructure.metrics import Metrics
+
+
+@dataclass
+class Jobs:
+    """Everything the jobs of one command share."""
+
+    settings: Settings
+    options: EncodeOptions
+    run: RunOptions
+    frontend: Frontend
+    view: JobView
+    sinks: Sequence[EventSink]
+    metrics: Metrics | None = None
+    metrics_file: Path | None = None
+    verbose: bool = False
+    rows: list[BatchRow] = field(default_factory=list)
+
+    async def all(self, work: Work, stop: Stop) -> int:
+        """Encode everything; the exit code. A batch goes on after a failed file."""
+        try:
+            async with Drapto(self.settings, sinks=self.sinks) as drapto:
+                if not work.is_batch:
+                    return await self._one(drapto, work.plan.items[0], stop)
+                return await self._batch(drapto, work, stop)
+        finally:
+            self._write_metrics()
+            if stop.reason:
+                self._say_interrupted()
+
+    async def _batch(self, drapto: Drapto, work: Work, stop: Stop) -> int:
+        for item in work.plan.skipped:
+            self._emit(_skipped(item, "not a video by its name"))
+        items = work.plan.items
+        try:
+            for number, item in enumerate(items, start=1):
+                self.frontend.heading(f"{number} of {len(items)}: {item.source.name}")
+                if item.output.exists() and not self.run.overwrite:
+                    self._emit(
+                        _skipped(item, "its output is already there (--overwrite redoes it)")
+                    )
+                    self.rows.append(BatchRow(item.source, "skipped", "output exists"))
+                    continue
+                with _parents(item.output):
+                    await self._one(drapto, item, stop)
+        finally:
+            done = len(self.rows)
+            self.rows += [BatchRow(item.source, "not started") for item in items[done:]]
+            self.frontend.table(self.rows)
+        return 1 if any(row.result == "failed" for row in self.rows) else 0
+
+    async def _one(self, drapto: Drapto, item: BatchItem, stop: Stop) -> int:
+        try:
+            with self.frontend:
+                result = await drapto.encode(
+                    item.source, item.output, options=self.options, run=self.run
+                )
+        except anyio.get_cancelled_exc_class():
+            self.rows.append(BatchRow(item.source, "interrupted"))
+            raise
+        except Exception as error:
+            if stop.reason:  # what fails while being stopped was stopped
+                self.rows.append(BatchRow(item.source, "interrupted"))
+                return INTERRUPTED
+            failure = self._failed(item, error)
+            self.rows.append(BatchRow(item.source, "failed", failure.message))
+            return failure.exit_code
+        self.rows.append(
+            BatchRow(
+                item.source, "done", "", result.source_bytes, result.output_bytes, result.wall_s
+            )
+        )
+        if not self.run.dry_run:
+            self.frontend.summary(result)
+        return 0
+
+    def _failed(self, item: BatchItem, error: Exception) -> Failure:
+        """Say what failed, log it, and see that a `job_failed` event was sent."""
+        event, started = self.view.failure, self.view.started
+        mine = started if started and started.source == item.source else None
+        log = log_path(mine.work_dir) if mine and mine.work_dir.is_dir() else None
+        failure = describe(error, log=log)
+        if failure.unexpected:
+            where = log or self.settings.state_dir / "crash.jsonl"
+            with contextlib.suppress(OSError):
+                where.parent.mkdir(parents=True, exist_ok=True)
+            job_logger(where, job=mine.job if mine else "").error("unexpected", exc_info=error)
+            failure = describe(error, log=where)
+            if self.verbose:
+                show_traceback(error)
+        resumable = event is not None and event.source == item.source and event.resumable
+        if event is None or event.source != item.source:
+            self._emit(
+                JobFailed(
+                    job=mine.job if mine else "",
+                    source=item.source,
+                    output=item.output,
+                    error=failure.error,
+                    message=failure.message,
+                    hint=failure.hint,
+                    exit_code=failure.exit_code,
+                )
+            )
+        show(failure)
+        if resumable and self.view.snapshot().segments_done:
+            say("The finished segments are kept: the same command goes on from there.")
+        return failure
+
+    def _say_interrupted(self) -> None:
+        event, now = self.view.failure, self.view.snapshot()
+        if event is not None and event.resumable:
+            where = f"segment {now.segments_done} of {now.segments}" if now.segments else "there"
+            say(f"Interrupted. Run the same command again to go on from {where}.")
+        else:
+            say("Interrupted.")
+
+    def _emit(self, event: Event) -> None:
+        for sink in self.sinks:
+            sink.emit(event)
+
+    def _write_metrics(self) -> None:
+        if self.metrics is None or self.metrics_file is None:
+            return
+        try:
+            self.metrics.write(self.metrics_file)
+        except (OSError, DraptoError) as error:
+            say(f"Warning: {describe(error).text}")
+
+
+def _skipped(item: BatchItem, reason: str) -> JobSkipped:
+    return JobSkipped(source=item.source, output=item.output, reason=reason)
+
+
+@contextlib.contextmanager
+def _parents(output: Path) -> Iterator[None]:
+    """The mirrored directories of `output`; those left empty by a failure go again."""
+    made = [parent for parent in output.parents if not parent.exists()]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for directory in made:  # the innermost first
+            with contextlib.suppress(OSError):
+                directory.rmdir()

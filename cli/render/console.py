@@ -1,0 +1,78 @@
+"""Rich consoles that never read markup in file names, and tables that never hide text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import IO
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli.render.facts import Facts
+
+
+class PlainSpokenConsole(Console):
+    """Lets a broken pipe be heard: Rich itself would end the process with its own code."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def make_console(file: IO[str] | None = None) -> Console:
+    return PlainSpokenConsole(
+        file=file or sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=False
+    )
+
+
+def is_display(console: Console) -> bool:
+    """True if a display can be redrawn in place there."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+def print_facts(console: Console, facts: Facts) -> None:
+    """Label and value, a line each; wrapped only on a terminal."""
+    if not console.is_terminal:
+        for label, value in facts:
+            write_line(console, f"{label}: {value}")
+        return
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, value in facts:
+        style = "yellow" if label == "warning" else ""
+        grid.add_row(Text(label, style="dim"), Text(value, style=style))
+    console.print(grid)
+
+
+def print_table(
+    console: Console, headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: str = ""
+) -> None:
+    """A table; `right` holds the headers whose column is aligned to the right, by comma.
+
+    Away from a terminal every cell is written in full on one line, padded with spaces.
+    """
+    to_right = [header in right.split(",") for header in headers]
+    if console.is_terminal:
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for header, flag in zip(headers, to_right, strict=True):
+            table.add_column(header, justify="right" if flag else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        console.print(table)
+        return
+    lines = [tuple(headers), *(tuple(row) for row in rows)]
+    widths = [max(len(line[n]) for line in lines) for n in range(len(headers))]
+    for line in lines:
+        cells = (
+            cell.rjust(width) if flag else cell.ljust(width)
+            for cell, width, flag in zip(line, widths, to_right, strict=True)
+        )
+        write_line(console, "  ".join(cells).rstrip())
+
+
+def write_line(console: Console, line: str) -> None:
+    """One line as it is, never wrapped or cut."""
+    console.print(Text(line), soft_wrap=True)

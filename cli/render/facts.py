@@ -1,0 +1,65 @@
+"""The plan and the result of a job as label and value, for every display alike."""
+
+from __future__ import annotations
+
+from cli import text
+from drapto.core.events import PlanReady
+from drapto.core.job import EncodeResult, TrackOutcome
+
+Facts = list[tuple[str, str]]
+
+
+def plan_facts(plan: PlanReady) -> Facts:
+    resumed = f", {plan.resumed_segments} already done" if plan.resumed_segments else ""
+    return [
+        ("frames", f"{plan.frames} in {text.count(plan.segments, 'segment')}{resumed}"),
+        ("video", f"{plan.encoder}, CRF {plan.crf:g}, preset {plan.preset}"),
+        ("crop", plan.crop or "none"),
+        ("dynamic range", text.printable(plan.dynamic_range)),
+        ("workers", f"{plan.workers} (lp {plan.lp} each)"),
+        *_track_facts(plan.tracks),
+    ]
+
+
+def result_facts(result: EncodeResult) -> Facts:
+    resumed = f", {result.resumed_segments} from before" if result.resumed_segments else ""
+    settings = result.settings
+    facts: Facts = [
+        ("output", text.path(result.output)),
+        (
+            "size",
+            f"{text.size(result.source_bytes)} -> {text.size(result.output_bytes)} "
+            f"({text.saving(result.source_bytes, result.output_bytes)})",
+        ),
+        ("time", f"{text.duration(result.wall_s)}, {result.encode_fps:.1f} fps"),
+        (
+            "frames",
+            f"{result.frames} ({text.duration(result.duration_s)}) "
+            f"in {text.count(result.segments, 'segment')}{resumed}",
+        ),
+        ("video", f"{settings.encoder}, CRF {settings.crf:g}, preset {settings.preset}, "
+                  f"{settings.width}x{settings.height}"),
+        ("crop", str(result.crop) if result.crop else "none"),
+        ("dynamic range", text.printable(result.dynamic_range)),
+        *_track_facts(result.tracks),
+    ]  # fmt: skip
+    facts += [("warning", text.printable(warning)) for warning in result.warnings]
+    if result.manifest is not None:
+        facts.append(("manifest", text.path(result.manifest)))
+    return facts
+
+
+def _track_facts(tracks: tuple[TrackOutcome, ...]) -> Facts:
+    return [(_track_label(track), _track_value(track)) for track in tracks]
+
+
+def _track_label(track: TrackOutcome) -> str:
+    number = "" if track.source_index is None else f" {track.source_index}"
+    return f"{track.kind}{number}"
+
+
+def _track_value(track: TrackOutcome) -> str:
+    named = [f"[{track.language}]"] if track.language else []
+    if track.title:
+        named.append(f"'{track.title}'")
+    return text.printable(" ".join([*named, f"{track.action}: {track.detail}"]))

@@ -1,0 +1,68 @@
+"""How numbers, names and commands are written for people."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from shlex import join
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def size(size_bytes: float) -> str:
+    """'1.4 GiB': at most one decimal, binary units."""
+    value = float(size_bytes)
+    for unit in _UNITS:
+        if abs(value) < 1024 or unit == _UNITS[-1]:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    raise AssertionError("unreachable")
+
+
+def duration(seconds: float) -> str:
+    """'1:02:03', or '2:03' below an hour, or '4.5 s' below ten seconds."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def saving(source_bytes: int, output_bytes: int) -> str:
+    """'62 % smaller', '3 % bigger', or 'same size'."""
+    if not source_bytes:
+        return "-"
+    share = 1 - output_bytes / source_bytes
+    percent = round(abs(share) * 100)
+    if not percent:
+        return "same size"
+    return f"{percent} % {'smaller' if share > 0 else 'bigger'}"
+
+
+def printable(text: object, *, newlines: bool = False) -> str:
+    """Text that cannot move the cursor, change colours or fail to encode.
+
+    File names and tags come from strangers: control, format and surrogate characters are shown
+    as escapes. Line feeds stay where `newlines` says so.
+    """
+    return "".join(
+        char
+        if (char == "\n" and newlines) or unicodedata.category(char) not in ("Cc", "Cf", "Cs")
+        else char.encode("unicode_escape").decode("ascii")
+        for char in str(text)
+    )
+
+
+def path(value: Path) -> str:
+    return printable(value)
+
+
+def command(arguments: Sequence[str]) -> str:
+    """One line that can be pasted into a shell."""
+    return join(arguments)
+
+
+def count(number: int, noun: str) -> str:
+    """'1 segment', '3 segments'."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

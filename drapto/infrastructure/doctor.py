@@ -1,0 +1,167 @@
+"""Looks at this machine for `drapto doctor`. Nothing is missing silently, nothing raises.
+
+    lines = await collect(ffmpeg=settings.ffmpeg, encoders=ENCODERS.values(), places=[Path.cwd()])
+
+An encoder counts as there when it has encoded a tiny picture, not when it is listed.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import psutil
+
+from drapto.core.doctor import DoctorLine
+from drapto.core.errors import DraptoError, MissingToolError
+from drapto.core.interfaces import Encoder
+from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary, find_ffmpeg, inspect_ffmpeg
+from drapto.infrastructure.machine import available_memory_bytes, cpu_cores, cpu_quota
+from drapto.infrastructure.process import run_process
+
+REQUIRED_ENCODER = "svt-av1"  # the default of --encoder
+PROBE_DEADLINE_S = 60.0  # ten frames of 64x64 take well under a second on an idle core
+# SVT-AV1 at 1080p takes 0.8 GiB (core/resources.py); Python with the decoder takes the rest.
+LOW_MEMORY_BYTES = 2 * 1024**3
+# A two-hour 1080p film at CRF 26 is of this size, and for a moment it lies there twice.
+LOW_DISK_BYTES = 5 * 1024**3
+_GIB = 1024**3
+_OTHER_FFMPEG = "Use the bundled ffmpeg (unset DRAPTO_FFMPEG), or one built with it."
+
+
+async def collect(
+    *, ffmpeg: Path | None, encoders: Iterable[Encoder], places: Sequence[Path]
+) -> tuple[DoctorLine, ...]:
+    """Everything worth knowing, one line each. `places` are the directories that jobs write to;
+    the temporary directory is added."""
+    lines: list[DoctorLine] = []
+    try:
+        binary: FfmpegBinary | None = await inspect_ffmpeg(find_ffmpeg(ffmpeg))
+    except DraptoError as error:
+        lines.append(_line("ffmpeg", "missing", error.message, error.hint))
+        binary = None
+    if binary is not None:
+        lines.append(_line("ffmpeg", "ok", f"{binary.version}, {binary.path}"))
+        lines += [await _encoder(binary, encoder) for encoder in encoders]
+        lines.append(await _opus(binary))
+        lines += _metrics(binary)
+    lines += [_package("av", "PyAV"), _package("opencv-python-headless", "OpenCV")]
+    lines += [_cpu(), _memory(), _gpu()]
+    lines += _disks([*places, Path(tempfile.gettempdir())])
+    lines.append(_line("python", "ok", f"{platform.python_version()} on {platform.platform()}"))
+    return tuple(lines)
+
+
+def _line(name: str, status: str, detail: str, advice: str = "") -> DoctorLine:
+    return DoctorLine.model_validate(
+        {"name": name, "status": status, "detail": detail, "advice": advice}
+    )
+
+
+async def _encoder(binary: FfmpegBinary, encoder: Encoder) -> DoctorLine:
+    # 4:2:0 8-bit is the one format every encoder takes; even x264 built without 10-bit.
+    picture = ["-f", "lavfi", "-i", "color=c=gray:s=64x64:r=10:d=1", "-pix_fmt", "yuv420p"]
+    needed = encoder.name == REQUIRED_ENCODER
+    return await _tried(
+        binary, f"encoder {encoder.name}", encoder.ffmpeg_encoder, [*picture, "-c:v"], needed
+    )
+
+
+async def _opus(binary: FfmpegBinary) -> DoctorLine:
+    tone = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=0.2", "-c:a"]
+    return await _tried(binary, "encoder opus", "libopus", tone, True)
+
+
+async def _tried(
+    binary: FfmpegBinary, name: str, codec: str, arguments: Sequence[str], needed: bool
+) -> DoctorLine:
+    """Encode something tiny and throw it away."""
+    absent = "missing" if needed else "warning"
+    if codec not in binary.encoders:
+        return _line(name, absent, f"this ffmpeg has no {codec}", _OTHER_FFMPEG)
+    command = [str(binary.path), "-nostdin", "-hide_banner", "-v", "error", *arguments, codec]
+    try:
+        done = await run_process(
+            [*command, "-f", "null", "-"],
+            what=f"Trying the encoder {codec}",
+            deadline_s=PROBE_DEADLINE_S,
+            check=False,
+        )
+    except MissingToolError as error:
+        return _line(name, absent, error.message, error.hint)
+    except DraptoError as error:
+        return _line(name, absent, error.message, _OTHER_FFMPEG)
+    if done.returncode:
+        said = " ".join(done.stderr_tail.split())[-300:]
+        return _line(name, absent, f"{codec} does not encode: {said}", _OTHER_FFMPEG)
+    return _line(name, "ok", codec)
+
+
+def _metrics(binary: FfmpegBinary) -> list[DoctorLine]:
+    advice = f"Quality cannot be measured with it. {_OTHER_FFMPEG}"
+    return [
+        _line(f"metric {name}", "ok", f"filter {filter_name}")
+        if filter_name in binary.filters
+        else _line(f"metric {name}", "warning", f"no filter {filter_name}", advice)
+        for name, filter_name in (("VMAF", "libvmaf"), ("XPSNR", "xpsnr"))
+    ]
+
+
+def _package(distribution: str, name: str) -> DoctorLine:
+    try:
+        return _line(name, "ok", importlib.metadata.version(distribution))
+    except importlib.metadata.PackageNotFoundError:
+        return _line(name, "missing", "not installed", f"Install it: pip install {distribution}")
+
+
+def _cpu() -> DoctorLine:
+    quota = cpu_quota()
+    limit = "" if quota is None else f", limited to {quota:g} by a container or service"
+    return _line("CPU", "ok", f"{cpu_cores()} of {os.cpu_count() or 1} cores{limit}")
+
+
+def _memory() -> DoctorLine:
+    free, total = available_memory_bytes(), psutil.virtual_memory().total
+    detail = f"{free / _GIB:.1f} GiB free of {total / _GIB:.1f} GiB"
+    if free < LOW_MEMORY_BYTES:
+        return _line("memory", "warning", detail, "Close something, or encode with --workers 1.")
+    return _line("memory", "ok", detail)
+
+
+def _gpu() -> DoctorLine:
+    """Presence only: nothing is encoded or computed on a GPU yet."""
+    found = []
+    if shutil.which("nvidia-smi"):
+        found.append("nvidia-smi")
+    dri = Path("/dev/dri")
+    if dri.is_dir():
+        found += sorted(str(node) for node in dri.glob("renderD*"))
+    detail = f"found {', '.join(found)}; not used yet" if found else "none found; not used yet"
+    return _line("GPU", "ok", detail)
+
+
+def _disks(places: Sequence[Path]) -> list[DoctorLine]:
+    lines = []
+    for place in dict.fromkeys(path.absolute() for path in places):
+        name = f"disk {place}"
+        existing = next((p for p in (place, *place.parents) if p.is_dir()), Path("/"))
+        try:
+            free = psutil.disk_usage(str(existing)).free
+        except OSError as error:
+            lines.append(_line(name, "warning", f"cannot be read: {error.strerror}"))
+            continue
+        detail = f"{free / _GIB:.1f} GiB free"
+        elsewhere = "name another place with --work-dir."
+        if not os.access(existing, os.W_OK):
+            advice = f"Let this user write there, or {elsewhere}"
+            lines.append(_line(name, "warning", f"{detail}, not writable", advice))
+        elif free < LOW_DISK_BYTES:
+            lines.append(_line(name, "warning", detail, f"Free some space, or {elsewhere}"))
+        else:
+            lines.append(_line(name, "ok", detail))
+    return lines
