@@ -145,13 +145,18 @@ def test_two_first_calls_at_once_set_up_once(checkout: Checkout) -> None:
     assert sum(err.count("making") for _, err in ended) == 1
 
 
-def test_set_up_killed_half_way_is_done_again_by_the_next_call(checkout: Checkout) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_set_up_stopped_half_way_is_done_again_by_the_next_call(
+    checkout: Checkout, how: signal.Signals
+) -> None:
     gate = checkout.root / "gate"
     os.mkfifo(gate)
-    killed = checkout.start()
+    stopped = checkout.start()
     with gate.open("w"):  # opens only once pip has reached the build backend
-        os.killpg(killed.pid, signal.SIGKILL)
-        killed.communicate()
+        os.killpg(stopped.pid, how)
+        out, _ = stopped.communicate()
+    assert stopped.returncode == (130 if how is signal.SIGINT else -how)
+    assert out == ""
     gate.unlink()
     leftover = checkout.root / ".venv" / "leftover"
     leftover.touch()
