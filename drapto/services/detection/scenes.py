@@ -1,0 +1,43 @@
+"""From per-frame numbers and cuts to scenes, and runs of black frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from drapto.core.analysis import Scene
+from drapto.services.detection.features import Bool
+
+Floats = npt.NDArray[np.float32]
+
+
+def scenes(
+    cuts: Sequence[int], *, spatial: Floats, temporal: Floats, mean: Floats
+) -> tuple[Scene, ...]:
+    """Scenes that cover every frame once. The arrays hold one number per frame.
+
+    A scene's temporal complexity leaves out its first frame, whose difference is the cut.
+    """
+    bounds = [0, *cuts, len(mean)]
+    made = []
+    for start, end in pairwise(bounds):
+        steps = temporal[start + 1 : end]
+        made.append(
+            Scene(
+                start=start,
+                end=end,
+                spatial_complexity=round(float(spatial[start:end].mean()), 3),
+                temporal_complexity=round(float(steps.mean()), 3) if len(steps) else 0.0,
+                mean_luma=round(float(mean[start:end].mean()), 3),
+            )
+        )
+    return tuple(made)
+
+
+def runs(marked: Bool) -> tuple[tuple[int, int], ...]:
+    """[start, end) of every stretch of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], marked.astype(np.int8), [0]))))
+    return tuple((int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True))
