@@ -33,9 +33,7 @@ _AUDIO = {
         | {"vorbis", "wavpack", "wmav1", "wmav2", "wmapro"}
     ),
     Container.WEBM: frozenset({"opus", "vorbis"}),
-    Container.MP4: frozenset(
-        {"aac", "ac3", "alac", "dts", "eac3", "flac", "mp2", "mp3", "opus", "vorbis"}
-    )
+    Container.MP4: frozenset({"aac", "ac3", "alac", "dts", "eac3", "flac", "mp2", "mp3", "opus"})
     | _PCM_BOTH_ENDS,
 }
 

@@ -73,6 +73,11 @@ OTHER_LAYOUTS = {
 }
 _UNKNOWN_ORDER = {1: "mono", 2: "stereo", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 
+# ffmpeg's pan filter takes a definition whose gains are all exactly 1 for a mere renumbering and
+# then mixes from the old layout to the new one on top (measured: 7.1(wide) as 7.1 lost its wide
+# pair). A gain a hair below 1 (-0.00001 dB) makes it use the definition as it stands.
+_UNITY = "0.999999"
+
 _RENAMED = {"DL": "FL", "DR": "FR", "BIL": "FL", "BIR": "FR"}
 _BACK_TO_SIDE = {"BL": "SL", "BR": "SR"}
 _SIDE_TO_BACK = {"SL": "BL", "SR": "BR"}
@@ -121,13 +126,14 @@ def opus_encoding(track: Track) -> tuple[AudioEncoding, str]:
     if layout is not None and layout.startswith("ambisonic") and "+" not in layout:
         return _encoding(rate, count, layout, 2, source=layout), ""
     names = channel_names(layout)
-    if names is None and count in _UNKNOWN_ORDER:
+    unknown = layout is None or re.fullmatch(r"\d+ channels", layout) is not None
+    if unknown and count in _UNKNOWN_ORDER:
         return _by_number(rate, count)
     placed = _place(names) if names is not None and len(names) == count else None
     if placed is None:
         return _discrete(rate, count, layout)
     target, moves = placed
-    pan = "|".join([target, *(f"{to}={name}" for name, to in moves.items())])
+    pan = "|".join([target, *(f"{to}={_UNITY}*{name}" for name, to in moves.items())])
     family = 0 if target in ("mono", "stereo") else 1
     encoding = _encoding(rate, len(FAMILY_1[target].split()), target, family, layout, pan)
     return encoding, f" ({layout} as {target})"
@@ -187,7 +193,7 @@ def _prefer_back(
 
 def _by_number(rate: int, count: int) -> tuple[AudioEncoding, str]:
     target = _UNKNOWN_ORDER[count]
-    pan = "|".join([target, *(f"c{n}=c{n}" for n in range(count))])
+    pan = "|".join([target, *(f"c{n}={_UNITY}*c{n}" for n in range(count))])
     encoding = _encoding(rate, count, target, 0 if count <= 2 else 1, None, pan)
     return encoding, f" (unknown layout taken for {target})" if count > 2 else ""
 
