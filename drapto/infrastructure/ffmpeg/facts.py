@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from drapto.infrastructure.ffmpeg.track_reader import TrackReader
 
-_PACKETS_PER_CHECK = 256  # how often the reading thread asks whether it is still wanted
+_PACKETS_PER_CHECK = 16  # how often the reading thread asks whether it is still wanted
 
 
 async def collect_facts(

@@ -31,9 +31,7 @@ def chapter_rows(
 ) -> Iterator[ManifestRow]:
     """As many chapters, at the same moments, called the same."""
     if source.chapters and not plan.chapters and _is_told(plan, "chapter"):
-        yield named("chapter_count", _FILE, len(source.chapters), len(output.chapters),
-                    "dropped, as the plan says")  # fmt: skip
-        return
+        return  # named with the dropped tracks
     yield equal("chapter_count", _FILE, len(source.chapters), len(output.chapters))
     if len(source.chapters) != len(output.chapters):
         return
@@ -47,9 +45,7 @@ def chapter_rows(
 def attachment_rows(source: MediaInfo, output: MediaInfo, plan: MuxPlan) -> Iterator[ManifestRow]:
     """Every attachment by the hash of its bytes, and its name."""
     if source.attachments and not plan.attachments and _is_told(plan, "attachment"):
-        yield named("attachment", _FILE, f"{len(source.attachments)} attachments",
-                    f"{len(output.attachments)}", "dropped, as the plan says")  # fmt: skip
-        return
+        return  # named with the dropped tracks
     left = Counter(_identity(found) for found in output.attachments)
     for wanted in source.attachments:
         there = left[_identity(wanted)] > 0

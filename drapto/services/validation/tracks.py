@@ -55,6 +55,7 @@ def track_rows(
         yield equal("title", subject, or_none(entry.source.title), or_none(title_of(found)))
         yield _disposition_row(plan, entry, found)
         yield _tags_row(plan.container, entry, found)
+        yield from _timecode_rows(entry, output.media)
         if entry.source.kind is TrackKind.AUDIO:
             yield equal("channels", subject, planned_channels(entry), found.channels)
         if entry.action == "copy":
@@ -139,16 +140,15 @@ def _disposition_row(plan: MuxPlan, entry: TrackPlan, found: Track) -> ManifestR
     check, subject = "dispositions", subject_of(entry.source)
     expected, lost = dispositions_in(plan.container, entry.source)
     actual = same_roles(plan.container, found.dispositions)
-    note = ""
-    if actual - expected == {"default"} and _enabled_by_writer(plan, entry):
-        expected = expected | {"default"}
-        note = "MP4 enables one track of each kind, and this one is the first"
-    if lost:
-        note = f"this container cannot say {listing(sorted(lost))}"
     shown = listing(sorted(expected)), listing(sorted(actual))
-    if expected == actual and note:
-        return named(check, subject, listing(sorted(entry.source.dispositions)), shown[1], note)
-    return equal(check, subject, *shown, note=note)
+    if actual - expected == {"default"} and _enabled_by_writer(plan, entry):
+        note = "MP4 enables one track of each kind, and this one is the first"
+        passed = expected == actual - {"default"}
+        return row(check, subject, *shown, passed, note=note)
+    if lost and expected == actual:
+        note = f"this container cannot say {listing(sorted(lost))}"
+        return named(check, subject, listing(sorted(expected | lost)), shown[1], note)
+    return equal(check, subject, *shown)
 
 
 def _enabled_by_writer(plan: MuxPlan, entry: TrackPlan) -> bool:
@@ -173,3 +173,13 @@ def _tags_row(container: Container, entry: TrackPlan, found: Track) -> ManifestR
     if not set(lost) & {key.lower() for key in entry.tags}:
         return named(check, subject, wanted, there, "left out by the plan")
     return row(check, subject, wanted, there, False)
+
+
+def _timecode_rows(entry: TrackPlan, output: MediaInfo) -> Iterator[ManifestRow]:
+    """A timecode that the plan keeps with the track; MP4 makes a track of its own of it."""
+    wanted = {v for k, v in entry.tags.items() if k.lower() == "timecode"}
+    for timecode in wanted:
+        tags = (tag for track in output.tracks for tag in track.tags.items())
+        found = {value for key, value in tags if key.lower() == "timecode"}
+        there = timecode if timecode in found else listing(sorted(found))
+        yield equal("timecode", subject_of(entry.source), timecode, there)
