@@ -36,11 +36,15 @@ _SAME_CHANGE = 1.5
 # 1 - correlation. Neighbouring frames of real shots stay under 0.09 in 99 of 100, pans and
 # flashes too; pairs across shots exceed 0.2 in 99 of 100.
 _MIN_DISTANCE = 0.17
-_SAME_DISTANCE = 0.12
+_ISOLATED_DISTANCE = 0.13  # enough for a large change in a still neighbourhood
+_ISOLATED_RATIO = 8.0
+_SAME_DISTANCE, _RETURN_DISTANCE = 0.12, 0.2
 _LOCAL_WEIGHT = 1.5
+_ORDINARY = 0.7  # quantile of the steps around: what counts as ordinary here
 # A thumbnail whose luma deviates less than this has no structure to correlate.
 _FLAT_DEVIATION = 3.0
 _FLAT_CUT_CHANGE = 25.0  # two flat pictures this many codes apart are surely different
+_SMALL_CHANGE, _BIG_CHANGE = 12.0, 30.0  # of a burst of motion, of half a cut
 _FLASH_RISE = 12.0  # codes of mean luma
 _LOOK_AHEAD_S = 0.25
 _MIN_GAP_S = 0.1
@@ -55,6 +59,10 @@ class _Frame:
     change: float = 0.0  # to the frame before
     distance: float | None = None  # to the frame before; computed when first needed
 
+    @property
+    def flat(self) -> bool:
+        return self.deviation < _FLAT_DEVIATION
+
 
 @dataclass
 class CutDetector:
@@ -67,7 +75,7 @@ class CutDetector:
     _count: int = 0
     _decided: int = 0  # frames before this one are decided
     _last_cut: int | None = None
-    _before_black: _Frame | None = None  # a picture from before the black run we are in
+    _before_black: list[_Frame] | None = None  # pictures from before the black run we are in
     _cut_to_black: bool = False  # whether that run began with a cut
 
     def __post_init__(self) -> None:
@@ -123,34 +131,56 @@ class CutDetector:
                 return self._leaves_black(number, source)
         found = self._stands_out(number) and not self._returns(number)
         if black and not was_black:
-            self._before_black = self._clearest_before(number)
+            self._before_black = self._clear(range(self._first, number))
             self._cut_to_black = found
         return found
 
     def _stands_out(self, number: int) -> bool:
         """Whether the step to `number` is large, unusual here, and the largest hereabouts."""
         score = self._score(number)
-        if score < _MIN_DISTANCE:
+        if score < (_ISOLATED_DISTANCE if self._is_isolated(number) else _MIN_DISTANCE):
             return False
         rivals = [(self._score(n), -n) for n in self._around(number, self._gap)]
         return max(rivals) == (score, -number)
 
-    def _clearest_before(self, number: int) -> _Frame:
-        earlier = [self._at(n) for n in range(self._first, number)]
-        return max(earlier, key=lambda frame: frame.deviation)
+    def _is_isolated(self, number: int) -> bool:
+        change = self._at(number).change
+        around = [self._at(n).change for n in self._around(number, self.look_ahead) if n != number]
+        return change > _SMALL_CHANGE and change > _ISOLATED_RATIO * max(around, default=0.0)
 
-    def _leaves_black(self, number: int, before: _Frame) -> bool:
+    def _clear(self, numbers: range) -> list[_Frame]:
+        """Those of these frames that have structure to compare."""
+        frames = [self._at(n) for n in numbers]
+        return [f for f in frames if not f.black and f.deviation >= 1.5 * _FLAT_DEVIATION]
+
+    def _leaves_black(self, number: int, before: list[_Frame]) -> bool:
         """Whether the picture that follows the black is another than the one before it."""
-        later = self._at(min(self._count - 1, number + self.look_ahead))
-        return not later.black and _distance(before, later) >= _MIN_DISTANCE
+        after = self._clear(range(number, min(self._count, number + self.look_ahead + 1)))
+        pairs = [_distance(a, b) for a in before for b in after]
+        return bool(pairs) and min(pairs) >= _MIN_DISTANCE
 
     def _score(self, number: int) -> float:
         """How far the step to `number` stands out from the steps around it; 0 if it is small."""
-        if self._at(number).change < _MIN_CHANGE or self._step(number) < _MIN_DISTANCE:
+        if self._at(number).change < _MIN_CHANGE or self._step(number) < _ISOLATED_DISTANCE:
             return 0.0
-        others = [self._step(n) for n in self._around(number, self.look_ahead) if n != number]
-        ordinary = float(np.quantile(others, 0.75)) if others else 0.0
-        return max(0.0, self._step(number) - _LOCAL_WEIGHT * ordinary)
+        around = [n for n in self._around(number, self.look_ahead) if n != number]
+        if not around:
+            return self._step(number)
+        ordinary = float(np.quantile([self._step(n) for n in around], _ORDINARY))
+        score = self._step(number) - _LOCAL_WEIGHT * ordinary - self._burst(number)
+        if self._at(number).flat or self._at(number - 1).flat:
+            # Nothing to correlate at one end: only a change larger than those around counts.
+            change = float(np.quantile([self._at(n).change for n in around], _ORDINARY))
+            score *= min(1.0, max(0.0, self._at(number).change - change) / _FLAT_CUT_CHANGE)
+        return max(0.0, score)
+
+    def _burst(self, number: int) -> float:
+        """A burst of motion in front of an even ground (something leaps away) makes two or three
+        large steps of few changed pixels; a cut makes one, or changes most of the picture."""
+        near = [n for n in self._around(number, 2) if n != number]
+        neighbour = max((self._step(n) for n in near), default=0.0)
+        weight = (_BIG_CHANGE - self._at(number).change) / (_BIG_CHANGE - _SMALL_CHANGE)
+        return neighbour * min(1.0, max(0.0, weight))
 
     def _step(self, number: int) -> float:
         frame = self._at(number)
@@ -162,11 +192,13 @@ class CutDetector:
         """Whether the picture before `number` comes back within the look-ahead, or was left
         within it: both ends of a flash."""
         before, frame = self._at(number - 1), self._at(number)
-        later = range(number + 1, min(self._count, number + self.look_ahead + 1))
-        if any(_same(before, self._at(n)) for n in later):
-            return True
-        earlier = range(max(self._first, number - self.look_ahead - 1), number - 1)
-        return any(_same(self._at(n), frame) for n in earlier)
+        for n in range(number + 1, min(self._count, number + self.look_ahead + 1)):
+            if _same(before, self._at(n), _return_limit(before, frame, self._at(n))):
+                return True
+        for n in range(max(self._first, number - self.look_ahead - 1), number - 1):
+            if _same(self._at(n), frame, _return_limit(self._at(n), before, frame)):
+                return True
+        return False
 
     def _note_flash(self, number: int) -> None:
         """Mark a bright run that starts at `number` and ends within the look-ahead."""
@@ -185,8 +217,16 @@ class CutDetector:
                 return
 
 
-def _same(a: _Frame, b: _Frame) -> bool:
-    return _distance(a, b) < _SAME_DISTANCE
+def _return_limit(before: _Frame, between: _Frame, after: _Frame) -> float:
+    """Looser where the light went and came back, which pictures of two shots rarely do."""
+    level = (before.mean + after.mean) / 2
+    went = abs(between.mean - level) > 2 * _FLASH_RISE
+    back = abs(before.mean - after.mean) < _FLASH_RISE
+    return _RETURN_DISTANCE if went and back else _SAME_DISTANCE
+
+
+def _same(a: _Frame, b: _Frame, limit: float = _SAME_DISTANCE) -> bool:
+    return _distance(a, b) < limit
 
 
 def _distance(a: _Frame, b: _Frame) -> float:
@@ -196,10 +236,9 @@ def _distance(a: _Frame, b: _Frame) -> float:
     change = cv2.norm(a.thumb, b.thumb, cv2.NORM_L1) / a.thumb.size
     if change < _SAME_CHANGE:
         return 0.0
-    flat = (a.deviation < _FLAT_DEVIATION, b.deviation < _FLAT_DEVIATION)
-    if all(flat):
+    if a.flat and b.flat:
         return min(1.0, change / _FLAT_CUT_CHANGE)
-    if any(flat):
+    if a.flat or b.flat:
         return 1.0
     height, width = a.thumb.shape
     margin_y, margin_x = height // 5, width // 4
