@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 from tests.media import clips
 from tests.media.clips import ffmpeg, pattern, x264
 
-VP9 = ("-c:v", "libvpx-vp9", "-deadline", "good", "-cpu-used", "8", "-b:v", "150k", "-g", "24")
+VP9 = "-c:v libvpx-vp9 -deadline good -cpu-used 8 -b:v 150k -g 24"
+X264 = " ".join(x264())
 
 
-def _coded(name: str, *options: str, frames: int = 72, rate: str = "24") -> Callable[[Path], Path]:
+def _coded(
+    name: str, options: str = "", *, frames: int = 72, rate: str = "24"
+) -> Callable[[Path], Path]:
+    """A builder that encodes the pattern with these output options into a file of this name."""
+
     def build(directory: Path) -> Path:
         out = directory / name
-        ffmpeg(*pattern(frames, rate=rate), "-pix_fmt", "yuv420p", *options, out)
+        ffmpeg(*pattern(frames, rate=rate), "-pix_fmt", "yuv420p", *options.split(), out)
         return out
 
     return build
@@ -23,10 +29,10 @@ def _coded(name: str, *options: str, frames: int = 72, rate: str = "24") -> Call
 def webm_vp8_hidden(directory: Path) -> Path:
     """VP8 with alternate reference frames: packets that are never shown."""
     out = directory / "vp8.webm"
-    options = "-c:v libvpx -b:v 120k -auto-alt-ref 1 -lag-in-frames 16 -g 48 -cpu-used 8".split()
-    log = ("-passlogfile", str(directory / "vp8"))
-    ffmpeg(*pattern(72), *options, *log, "-pass", "1", "-f", "null", "-")
-    ffmpeg(*pattern(72), *options, *log, "-pass", "2", out)
+    coding = "-c:v libvpx -b:v 120k -auto-alt-ref 1 -lag-in-frames 16 -g 48 -cpu-used 8"
+    options = (*coding.split(), "-passlogfile", str(directory / "vp8"))
+    ffmpeg(*pattern(72), *options, "-pass", "1", "-f", "null", "-")
+    ffmpeg(*pattern(72), *options, "-pass", "2", out)
     return out
 
 
@@ -34,7 +40,7 @@ def packed_avi(directory: Path) -> Path:
     """MPEG-4 ASP in AVI with a packed bitstream, as DivX wrote it: two pictures in one packet,
     then an empty one."""
     out = directory / "packed.avi"
-    plain = _coded("plain.m4v", *"-c:v mpeg4 -q:v 6 -bf 1 -g 24 -f m4v".split())(directory)
+    plain = _coded("plain.m4v", "-c:v mpeg4 -q:v 6 -bf 1 -g 24 -f m4v")(directory)
     pictures = _split_vops(plain.read_bytes())
     packets: list[bytes] = []
     held: bytes | None = None
@@ -57,14 +63,14 @@ def _split_vops(data: bytes) -> list[bytes]:
     """Every VOP with the headers before it."""
     starts = [i for i in range(len(data) - 4) if data[i : i + 4] == b"\x00\x00\x01\xb6"]
     edges = [0]
-    for here, after in zip(starts, starts[1:], strict=False):
+    for here, after in pairwise(starts):
         headers = [
             data.find(b"\x00\x00\x01" + bytes([code]), here + 4, after) for code in (0xB0, 0xB3)
         ]
         found = [at for at in headers if at >= 0]
         edges.append(min(found) if found else after)
     edges.append(len(data))
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(edges)]
 
 
 def _mux_avi(out: Path, packets: list[bytes]) -> None:
@@ -88,34 +94,33 @@ def _mux_avi(out: Path, packets: list[bytes]) -> None:
             container.mux(packet)
 
 
-X264_OPTIONS = x264()
 BUILDERS: dict[str, Callable[[Path], Path]] = {
     "mkv": clips.simple,
     "mp4": lambda d: clips.simple(d, "simple.mp4"),
-    "mp4_fragmented": _coded("frag.mp4", *X264_OPTIONS, "-movflags", "frag_keyframe+empty_moov"),
+    "mp4_fragmented": _coded("frag.mp4", f"{X264} -movflags frag_keyframe+empty_moov"),
     "mov": lambda d: clips.simple(d, "simple.mov"),
     "ts": clips.ts,
     "flv": lambda d: clips.simple(d, "simple.flv"),
     "avi_h264": lambda d: clips.silent(d, "h264.avi"),
-    "avi_mpeg4": _coded("mpeg4.avi", *"-c:v mpeg4 -q:v 6 -bf 2 -g 24".split()),
-    "avi_mpeg4_no_b": _coded("mpeg4_nob.avi", *"-c:v mpeg4 -q:v 6 -g 24".split()),
-    "avi_mjpeg": _coded("mjpeg.avi", *"-c:v mjpeg -q:v 8".split()),
+    "avi_mpeg4": _coded("mpeg4.avi", "-c:v mpeg4 -q:v 6 -bf 2 -g 24"),
+    "avi_mpeg4_no_b": _coded("mpeg4_nob.avi", "-c:v mpeg4 -q:v 6 -g 24"),
+    "avi_mjpeg": _coded("mjpeg.avi", "-c:v mjpeg -q:v 8"),
     "avi_packed": packed_avi,
-    "mpeg_ps": _coded("mpeg2.mpg", *"-c:v mpeg2video -q:v 6 -bf 2 -g 12".split(), rate="25"),
-    "mpeg2_ts": _coded("mpeg2.ts", *"-c:v mpeg2video -q:v 6 -bf 2 -g 12".split(), rate="25"),
-    "mpeg2_es": _coded("mpeg2.m2v", *"-c:v mpeg2video -q:v 6 -bf 2 -g 12".split(), rate="25"),
-    "mpeg4_es": _coded("mpeg4.m4v", *"-c:v mpeg4 -q:v 6 -bf 2 -g 24 -f m4v".split()),
-    "webm_vp9": _coded("vp9.webm", *VP9, "-auto-alt-ref", "1", "-lag-in-frames", "16"),
+    "mpeg_ps": _coded("mpeg2.mpg", "-c:v mpeg2video -q:v 6 -bf 2 -g 12", rate="25"),
+    "mpeg2_ts": _coded("mpeg2.ts", "-c:v mpeg2video -q:v 6 -bf 2 -g 12", rate="25"),
+    "mpeg2_es": _coded("mpeg2.m2v", "-c:v mpeg2video -q:v 6 -bf 2 -g 12", rate="25"),
+    "mpeg4_es": _coded("mpeg4.m4v", "-c:v mpeg4 -q:v 6 -bf 2 -g 24 -f m4v"),
+    "webm_vp9": _coded("vp9.webm", f"{VP9} -auto-alt-ref 1 -lag-in-frames 16"),
     "webm_vp8": webm_vp8_hidden,
-    "av1_mkv": _coded("av1.mkv", *"-c:v libsvtav1 -preset 12 -crf 50 -g 24".split()),
-    "av1_obu": _coded("av1.obu", *"-c:v libsvtav1 -preset 12 -crf 50 -g 24".split()),
-    "vp9_ivf": _coded("vp9.ivf", *VP9),
-    "hevc_mp4": _coded("hevc.mp4", *clips.x265()),
-    "hevc_ts": _coded("hevc.ts", *clips.x265()),
+    "av1_mkv": _coded("av1.mkv", "-c:v libsvtav1 -preset 12 -crf 50 -g 24"),
+    "av1_obu": _coded("av1.obu", "-c:v libsvtav1 -preset 12 -crf 50 -g 24"),
+    "vp9_ivf": _coded("vp9.ivf", VP9),
+    "hevc_mp4": _coded("hevc.mp4", " ".join(clips.x265())),
+    "hevc_ts": _coded("hevc.ts", " ".join(clips.x265())),
     "raw_h264": clips.raw_h264,
     "raw_hevc": clips.raw_hevc,
     "interlaced_ts": _coded(
-        "mbaff.ts", *x264(extra="tff=1"), "-flags", "+ildct+ilme", rate="25"
+        "mbaff.ts", f"{' '.join(x264(extra='tff=1'))} -flags +ildct+ilme", rate="25"
     ),
     "vfr": clips.vfr,
     "vfr_mp4": lambda d: clips.vfr(d, "vfr.mp4"),
@@ -124,9 +129,9 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
     "open_gop": clips.open_gop,
     "open_gop_hevc": clips.open_gop_hevc,
     "open_gop_ts": lambda d: clips.open_gop(d, "open_gop.ts"),
-    "wmv_asf": _coded("wmv2.wmv", *"-c:v wmv2 -q:v 6 -g 24".split()),
-    "ogv": _coded("theora.ogv", *"-c:v libtheora -q:v 5 -g 24".split()),
-    "mxf": _coded("mpeg2.mxf", *"-c:v mpeg2video -q:v 6 -bf 2 -g 12".split(), rate="25"),
+    "wmv_asf": _coded("wmv2.wmv", "-c:v wmv2 -q:v 6 -g 24"),
+    "ogv": _coded("theora.ogv", "-c:v libtheora -q:v 5 -g 24"),
+    "mxf": _coded("mpeg2.mxf", "-c:v mpeg2video -q:v 6 -bf 2 -g 12", rate="25"),
     "nut": lambda d: clips.silent(d, "h264.nut"),
     "y4m": _coded("raw.y4m", frames=24),
     "gif": _coded("anim.gif", frames=12),

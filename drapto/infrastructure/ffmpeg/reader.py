@@ -1,0 +1,112 @@
+"""Reads sources: `PyAvReader` implements `MediaReader` of core/interfaces.py.
+
+`open_video` promises a video whose frames the ffmpeg program finds by the timestamps of the
+index (`-copyts -ss KEY -vf trim=start_pts=A:end_pts=B`). Containers in which that was measured
+to hold for every key frame are used as they are; from all others the video packets are copied
+once into the work directory (rewrap.py).
+
+    reader = PyAvReader()
+    media = await reader.probe(path)
+    video = await reader.open_video(media, main_video(media), work_dir)
+
+Blocking work runs in a worker thread and stops when the caller is cancelled.
+Tests: tests/infrastructure/ffmpeg/test_reader.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio.from_thread
+import anyio.to_thread
+
+from drapto.core.interfaces import SourceVideo
+from drapto.core.media import MediaInfo, Track
+from drapto.infrastructure.ffmpeg.frames import IndexedPackets, index_from_decoded, index_packets
+from drapto.infrastructure.ffmpeg.probe import main_video, probe_file
+from drapto.infrastructure.ffmpeg.rewrap import read_rewrapped, rewrap, rewrapped_name
+
+# Measured with ffmpeg 9.0 by tests/infrastructure/ffmpeg/test_reader.py: a seek ends at or
+# before the key frame that was asked for. In MPEG-TS and FLV it often ends behind it.
+ADDRESSABLE_FORMATS = frozenset({"matroska", "webm", "mov", "mp4", "mxf", "nut"})
+
+# Formats of key frames only are searched by frame number and so are addressable, too.
+ADDRESSABLE_IF_ALL_KEY = frozenset({"avi", "yuv4mpegpipe", "dv"})
+
+
+class PyAvReader:
+    """See the module's text. `ffmpeg` None: as find_ffmpeg decides."""
+
+    def __init__(self, ffmpeg: Path | None = None) -> None:
+        self._ffmpeg = ffmpeg
+
+    async def probe(self, path: Path) -> MediaInfo:
+        """What the file says about itself. Errors: InputError."""
+        return await anyio.to_thread.run_sync(partial(probe_file, path, self._ffmpeg))
+
+    async def open_video(self, media: MediaInfo, track: Track, work_dir: Path) -> SourceVideo:
+        """Build the frame index by demuxing; rewrap into `work_dir` only where it must.
+
+        A copy that an earlier run finished is used again if it still matches the source.
+        Errors: InputError, ResourceError.
+        """
+        return await anyio.to_thread.run_sync(partial(_open_video, media, track, work_dir))
+
+    def main_video(self, media: MediaInfo, wanted: int | None = None) -> Track:
+        """The video track to encode. Errors: InputError."""
+        return main_video(media, wanted)
+
+    def corrected(self, video: SourceVideo, decoded_pts: Sequence[int]) -> SourceVideo:
+        """The same video with the index that decoding has shown to be true."""
+        index = index_from_decoded(video.index, decoded_pts)
+        return replace(video, index=index)
+
+
+def is_addressable(media: MediaInfo, indexed: IndexedPackets) -> bool:
+    """Whether ffmpeg finds every frame of the index in the source itself."""
+    names = set(media.format_name.split(","))
+    if not indexed.faithful:
+        return False
+    if names & ADDRESSABLE_FORMATS:
+        return True
+    return bool(names & ADDRESSABLE_IF_ALL_KEY) and bool(indexed.index.key.all())
+
+
+def _open_video(media: MediaInfo, track: Track, work_dir: Path) -> SourceVideo:
+    check = anyio.from_thread.check_cancelled
+    indexed = index_packets(media.path, track.index, check)
+    if is_addressable(media, indexed):
+        return SourceVideo(media, track, media.path, track.index, indexed.index)
+    out = work_dir / rewrapped_name(track.codec)
+    label = out.with_name(f"{out.name}.json")
+    identity = _identity(media, track, indexed)
+    index = read_rewrapped(out, indexed, check) if _label_says(label, identity) else None
+    if index is None:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        index = rewrap(media.path, track.index, indexed.index, out, indexed=indexed, check=check)
+        label.write_text(json.dumps(identity))
+    return SourceVideo(media, track, out, 0, index)
+
+
+def _identity(media: MediaInfo, track: Track, indexed: IndexedPackets) -> dict[str, Any]:
+    """What a copy was made from; written beside it once it is whole."""
+    state = media.path.stat()
+    return {
+        "source": str(media.path.absolute()),
+        "size_bytes": state.st_size,
+        "modified_ns": state.st_mtime_ns,
+        "stream_index": track.index,
+        "frame_index": indexed.index.digest(),
+    }
+
+
+def _label_says(label: Path, identity: dict[str, Any]) -> bool:
+    try:
+        return bool(json.loads(label.read_text()) == identity)
+    except (OSError, ValueError):
+        return False

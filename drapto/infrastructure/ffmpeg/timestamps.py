@@ -1,0 +1,138 @@
+"""Arithmetic on timestamps: sort them, repair them, fill the holes. Pure functions.
+
+Arrays are int64 in the units of the stream's time base; `rows` are row numbers of a PacketTable
+in display order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+import numpy as np
+
+from drapto.core.media import Int64Array
+from drapto.infrastructure.ffmpeg.packets import NO_PTS, PacketTable
+
+DEFAULT_RATE = Fraction(25)  # frames per second; what libavformat's raw demuxers assume, too
+
+# A decoding timestamp this much before its predecessor starts a new clock (joined recordings).
+# Muxers' rounding stays far below, a broadcast's clock jumps by minutes.
+_JUMP_BACK_S = 1.0
+
+# A last frame's duration beyond this many median frames is the container's mistake.
+_LONGEST_LAST_FRAME = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """The shown rows in display order with strictly increasing timestamps.
+
+    `own` says that these are the timestamps the demuxer reports.
+    """
+
+    rows: Int64Array
+    pts: Int64Array
+    time_base: Fraction
+    own: bool
+    synthetic: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+
+def nominal_step(table: PacketTable, time_base: Fraction) -> int:
+    """The distance of two frames at the nominal rate, at least one tick."""
+    return max(1, round(1 / ((table.rate or DEFAULT_RATE) * time_base)))
+
+
+def from_own(table: PacketTable) -> Timeline:
+    """Every shown row has a timestamp: sort by it.
+
+    Where decoding times jump back by more than a second, another recording was appended: what
+    follows is moved to go on where the part before it ended. Equal timestamps are moved apart.
+    """
+    rows = np.flatnonzero(table.shown)
+    pts = table.pts[rows].copy()
+    notes: list[str] = []
+    for start in _restarts(table, rows):
+        end = int(pts[:start].max()) + nominal_step(table, table.time_base)
+        shift = end - int(pts[start:].min())
+        # The rest of the file follows this clock, up to its own next restart.
+        pts[start:] += shift
+        notes.append(
+            f"timestamps jump back by {float(shift * table.time_base):.3f} s at frame {start}; "
+            "what follows was moved to go on where the part before ends"
+        )
+    order = np.argsort(pts, kind="stable")
+    apart, moved = strictly_increasing(pts[order])
+    if moved:
+        notes.append(f"{moved} timestamps were equal or went backwards and were moved apart")
+    return Timeline(rows[order], apart, table.time_base, own=not notes, notes=tuple(notes))
+
+
+def _restarts(table: PacketTable, rows: Int64Array) -> list[int]:
+    """Positions in `rows` (decode order) at which the decoding clock starts anew."""
+    dts = table.dts[rows]
+    known = np.flatnonzero(dts != NO_PTS)
+    if len(known) < 2:
+        return []
+    falls = np.flatnonzero(np.diff(dts[known]) < -_JUMP_BACK_S / float(table.time_base))
+    return [int(known[fall + 1]) for fall in falls]
+
+
+def from_slots(table: PacketTable, rows: Int64Array) -> Timeline:
+    """AVI counts frames as they are stored: the i-th frame shown takes the i-th place."""
+    slots, moved = strictly_increasing(np.sort(table.dts[rows]))
+    own = not moved and bool(np.array_equal(table.pts[rows], slots))
+    notes = () if own else ("the container stores no display order; it was read from the pictures",)
+    return Timeline(rows, slots, table.time_base, own=own, notes=notes)
+
+
+def from_rate(table: PacketTable, rows: Int64Array) -> Timeline:
+    """No timestamps at all: an even grid at the nominal rate, exact in its own time base."""
+    rate = table.rate or DEFAULT_RATE
+    told = "as its headers say" if table.rate else "which is a guess: nothing in it says so"
+    note = f"there are no timestamps; {float(rate):.3f} frames per second assumed, {told}"
+    grid = np.arange(len(rows), dtype=np.int64)
+    return Timeline(rows, grid, 1 / rate, own=False, synthetic=True, notes=(note,))
+
+
+def from_some(table: PacketTable, rows: Int64Array) -> Timeline:
+    """Timestamps here and there: between two known ones frames are spread evenly, beyond the
+    first and the last they follow the nominal rate."""
+    pts = table.pts[rows]
+    known = np.flatnonzero(pts != NO_PTS)
+    step = nominal_step(table, table.time_base)
+    position = np.arange(len(rows))
+    base = int(pts[known[0]])
+    between = np.interp(position, known, (pts[known] - base).astype(np.float64))
+    filled = np.round(between).astype(np.int64) + base
+    filled[: known[0]] = base - (known[0] - position[: known[0]]) * step
+    filled[known[-1] :] = int(pts[known[-1]]) + (position[known[-1] :] - known[-1]) * step
+    filled[known] = pts[known]
+    apart, _ = strictly_increasing(filled)
+    note = f"{len(rows) - len(known)} of {len(rows)} timestamps are missing and were worked out"
+    return Timeline(rows, apart, table.time_base, own=False, notes=(note,))
+
+
+def strictly_increasing(pts: Int64Array) -> tuple[Int64Array, int]:
+    """Each timestamp at least one tick after the one before; and how many had to be moved."""
+    place = np.arange(len(pts), dtype=np.int64)
+    apart = np.maximum.accumulate(pts - place) + place
+    return apart, int(np.count_nonzero(apart != pts))
+
+
+def durations(pts: Int64Array, last: int, fallback: int) -> Int64Array:
+    """How long each frame is shown: until the next one. `last` is what the container says of
+    the last frame, 0 if nothing; `fallback` is used where there is a single frame."""
+    steps = np.diff(pts)
+    median = int(np.median(steps)) if len(steps) else fallback
+    if not 0 < last <= _LONGEST_LAST_FRAME * max(median, 1):
+        last = median
+    return np.append(steps, max(last, 1)).astype(np.int64)
+
+
+def without(table: PacketTable, rows: Int64Array) -> PacketTable:
+    """The table with `rows` marked as not shown."""
+    shown = table.shown.copy()
+    shown[rows] = False
+    return replace(table, shown=shown)
