@@ -16,7 +16,7 @@ from cli.render.frontend import BatchRow, Frontend
 from cli.render.view import JobView
 from cli.runtime import Stop, show_traceback
 from drapto.api import Drapto
-from drapto.core.errors import DraptoError
+from drapto.core.errors import DraptoError, ValidationFailedError
 from drapto.core.events import Event, JobFailed, JobSkipped
 from drapto.core.interfaces import EventSink
 from drapto.core.job import EncodeOptions, RunOptions
@@ -79,9 +79,7 @@ class Jobs:
     async def _one(self, drapto: Drapto, item: BatchItem, stop: Stop) -> int:
         try:
             with self.frontend:
-                result = await drapto.encode(
-                    item.source, item.output, options=self.options, run=self.run
-                )
+                row = await self._run(drapto, item)
         except anyio.get_cancelled_exc_class():
             self.rows.append(BatchRow(item.source, "interrupted"))
             raise
@@ -92,14 +90,18 @@ class Jobs:
             failure = self._failed(item, error)
             self.rows.append(BatchRow(item.source, "failed", failure.message))
             return failure.exit_code
-        self.rows.append(
-            BatchRow(
-                item.source, "done", "", result.source_bytes, result.output_bytes, result.wall_s
-            )
-        )
-        if not self.run.dry_run:
-            self.frontend.summary(result)
+        self.rows.append(row)
+        if row.outcome is not None:
+            self.frontend.summary(row.outcome)
         return 0
+
+    async def _run(self, drapto: Drapto, item: BatchItem) -> BatchRow:
+        source, output, options, run = item.source, item.output, self.options, self.run
+        if run.dry_run:
+            await drapto.plan(source, output, options=options, run=run)
+            return BatchRow(source, "planned")
+        result = await drapto.encode(source, output, options=options, run=run)
+        return BatchRow(source, "done", outcome=result)
 
     def _failed(self, item: BatchItem, error: Exception) -> Failure:
         """Say what failed, log it, and see that a `job_failed` event was sent."""
@@ -129,7 +131,8 @@ class Jobs:
                 )
             )
         show(failure)
-        if resumable and self.view.snapshot().segments_done:
+        again = failure.exit_code != ValidationFailedError.exit_code  # would fail the same way
+        if resumable and again and self.view.snapshot().segments_done:
             say("The finished segments are kept: the same command goes on from there.")
         return failure
 

@@ -1,1 +1,114 @@
-"""Drapto re-encodes video to AV1."""
+"""Drapto re-encodes video to AV1: scene by scene, in parallel, proved against the source.
+
+    import drapto
+    result = drapto.encode("in.mkv", "out.mkv", crf=30)
+
+Everything public is listed in `__all__` and loaded when it is first used: importing the package
+alone loads no codec and no array library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from drapto._version import __version__
+
+if TYPE_CHECKING:
+    from drapto.api import Analysis, Drapto, Run, encode
+    from drapto.core.analysis import CropDecision, Interlacing, Scene, VideoAnalysis
+    from drapto.core.doctor import DoctorLine
+    from drapto.core.errors import (
+        DraptoError,
+        InputError,
+        JobLockedError,
+        MissingToolError,
+        ProcessFailedError,
+        PublishError,
+        ResourceError,
+        SegmentFailedError,
+        StateError,
+        UsageError,
+        ValidationFailedError,
+    )
+    from drapto.core.events import Event, PlanReady
+    from drapto.core.interfaces import EventSink, SourceVideo
+    from drapto.core.job import EncodeOptions, EncodeResult, RunOptions, TrackOutcome
+    from drapto.core.media import ColorInfo, CropRect, FrameIndex, MediaInfo, Track
+    from drapto.core.segments import Segment
+    from drapto.infrastructure.settings import Settings
+
+_HOME = {
+    "drapto.api": ("Analysis", "Drapto", "Run", "encode"),
+    "drapto.core.analysis": ("CropDecision", "Interlacing", "Scene", "VideoAnalysis"),
+    "drapto.core.doctor": ("DoctorLine",),
+    "drapto.core.errors": (
+        "DraptoError",
+        "InputError",
+        "JobLockedError",
+        "MissingToolError",
+        "ProcessFailedError",
+        "PublishError",
+        "ResourceError",
+        "SegmentFailedError",
+        "StateError",
+        "UsageError",
+        "ValidationFailedError",
+    ),
+    "drapto.core.events": ("Event", "PlanReady"),
+    "drapto.core.interfaces": ("EventSink", "SourceVideo"),
+    "drapto.core.job": ("EncodeOptions", "EncodeResult", "RunOptions", "TrackOutcome"),
+    "drapto.core.media": ("ColorInfo", "CropRect", "FrameIndex", "MediaInfo", "Track"),
+    "drapto.core.segments": ("Segment",),
+    "drapto.infrastructure.settings": ("Settings",),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "Analysis",
+    "ColorInfo",
+    "CropDecision",
+    "CropRect",
+    "DoctorLine",
+    "Drapto",
+    "DraptoError",
+    "EncodeOptions",
+    "EncodeResult",
+    "Event",
+    "EventSink",
+    "FrameIndex",
+    "InputError",
+    "Interlacing",
+    "JobLockedError",
+    "MediaInfo",
+    "MissingToolError",
+    "PlanReady",
+    "ProcessFailedError",
+    "PublishError",
+    "ResourceError",
+    "Run",
+    "RunOptions",
+    "Scene",
+    "Segment",
+    "SegmentFailedError",
+    "Settings",
+    "SourceVideo",
+    "StateError",
+    "Track",
+    "TrackOutcome",
+    "UsageError",
+    "ValidationFailedError",
+    "VideoAnalysis",
+    "__version__",
+    "encode",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'drapto' has no attribute '{name}'")
+    return getattr(import_module(_MODULE_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -18,7 +18,8 @@ what was tried, on which file, why it failed, and (`hint`) what to do next.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from shlex import join
 
 
@@ -37,18 +38,26 @@ class DraptoError(Exception):
 
 
 class UsageError(DraptoError):
+    """The command line, the settings or an argument is wrong."""
+
     exit_code = 2
 
 
 class InputError(DraptoError):
+    """The source cannot be used: missing, unreadable, damaged beyond use, or without video."""
+
     exit_code = 3
 
 
 class MissingToolError(DraptoError):
+    """A program, encoder or filter is not on this machine."""
+
     exit_code = 4
 
 
 class ValidationFailedError(DraptoError):
+    """The output does not match the source; it was not published."""
+
     exit_code = 5
 
 
@@ -73,23 +82,46 @@ class ProcessFailedError(DraptoError):
 
 
 class SegmentFailedError(DraptoError):
-    pass
+    """A segment could not be encoded, after all retries."""
 
 
 class ResourceError(DraptoError):
-    pass
+    """No disk space, memory or other resource is left."""
 
 
 class JobLockedError(DraptoError):
-    pass
+    """Another process works on this job."""
 
 
 class PublishError(DraptoError):
-    pass
+    """The output could not be put in its place."""
 
 
 class StateError(DraptoError):
-    pass
+    """An illegal transition, or a journal that makes no sense."""
+
+
+@contextmanager
+def one_error() -> Iterator[None]:
+    """Turn the exception group of a task group into its most telling member.
+
+    Tasks of one group fail for one reason most of the time, and a caller wants that reason;
+    the group stays reachable as the cause. A DraptoError goes before any other.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        leaves = list(_leaves(group))
+        known = [leaf for leaf in leaves if isinstance(leaf, DraptoError)]
+        raise (known or leaves)[0] from group
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for member in group.exceptions:
+        if isinstance(member, BaseExceptionGroup):
+            yield from _leaves(member)
+        else:
+            yield member
 
 
 def _describe_exit(returncode: int) -> str:

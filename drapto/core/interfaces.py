@@ -19,7 +19,7 @@ from drapto.core.analysis import VideoAnalysis
 from drapto.core.events import Event
 from drapto.core.job import EncodeOptions
 from drapto.core.media import FrameIndex, MediaInfo, Track
-from drapto.core.segments import EncodedSegment, Segment, SegmentTask
+from drapto.core.segments import EncodedSegment, Segment, SegmentTask, VideoSettings
 
 
 class EventSink(Protocol):
@@ -55,6 +55,14 @@ class MediaReader(Protocol):
 
     async def open_video(self, media: MediaInfo, track: Track, work_dir: Path) -> SourceVideo:
         """Build the frame index by demuxing; rewrap into `work_dir` only where it must."""
+        ...
+
+    def main_video(self, media: MediaInfo, wanted: int | None = None) -> Track:
+        """The video stream to encode; `wanted` counts the video streams from 0."""
+        ...
+
+    def corrected(self, video: SourceVideo, decoded_pts: Sequence[int]) -> SourceVideo:
+        """The same video with the index that decoding has shown to be true."""
         ...
 
 
@@ -123,6 +131,10 @@ class Encoder(Protocol):
 
     @property
     def crf_range(self) -> tuple[float, float]: ...
+
+    def check(self, settings: VideoSettings) -> None:
+        """Errors: UsageError if this encoder cannot make such a picture."""
+        ...
 
     def default_crf(self, width: int) -> float:
         """The quality without --crf, by the width of the output picture."""

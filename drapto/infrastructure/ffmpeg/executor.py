@@ -8,6 +8,7 @@ Contract suite: tests/infrastructure/test_executor_contract.py.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from drapto.infrastructure.process import ProcessResult, run_process
 from drapto.infrastructure.resources import looks_like_disk_full
 
 STALL_S = 1800.0  # an encoder that finishes no frame for this long hangs (4K at preset 0: 60 s)
+
+# SVT-AV1 writes a banner for every run unless it is told to write errors only.
+_ENVIRONMENT = {**os.environ, "SVT_LOG": "1"}
 
 
 class LocalSegmentExecutor:
@@ -94,7 +98,9 @@ async def _with_watchdog(
             on_progress(frames)
 
     with anyio.move_on_after(STALL_S) as scope:
-        result = await run_process(command, what=what, on_stdout_line=frame_watcher(on_frames))
+        result = await run_process(
+            command, what=what, env=_ENVIRONMENT, on_stdout_line=frame_watcher(on_frames)
+        )
     if result is None:
         raise ProcessFailedError(
             f"{what}: no frame came out for {STALL_S:.0f} s",

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 
-from drapto.core.errors import ProcessFailedError, SegmentFailedError
+from drapto.core.errors import ProcessFailedError, SegmentFailedError, one_error
 from drapto.core.interfaces import SegmentExecutor, WorkerSlots
 from drapto.core.segments import EncodedSegment, SegmentTask
 
@@ -45,9 +45,10 @@ class ParallelEncoding:
                 self._slots.observe(task, done)
                 await on_done(done)
 
-        async with anyio.create_task_group() as group:
-            for _ in range(min(workers, len(tasks))):
-                group.start_soon(work)
+        with one_error():
+            async with anyio.create_task_group() as group:
+                for _ in range(min(workers, len(tasks))):
+                    group.start_soon(work)
 
     async def _until_right(
         self,

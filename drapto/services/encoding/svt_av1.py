@@ -20,6 +20,9 @@ class SvtAv1:
     ffmpeg_encoder = "libsvtav1"
     crf_range = (1.0, 63.0)
 
+    def check(self, settings: VideoSettings) -> None:
+        """Takes every size, odd ones included."""
+
     def default_crf(self, width: int) -> float:
         """24 up to 1280 wide, 26 up to 1920, 28 above: what the eye forgives grows with size."""
         if width <= 1280:

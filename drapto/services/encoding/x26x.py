@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from drapto.core.errors import UsageError
 from drapto.core.media import MasteringDisplay
 from drapto.core.segments import SegmentTask, VideoSettings
 from drapto.services.encoding.command import (
@@ -26,6 +27,9 @@ class X265:
     ffmpeg_encoder = "libx265"
     crf_range = (0.0, 51.0)
 
+    def check(self, settings: VideoSettings) -> None:
+        _check_even(self.name, settings)
+
     def default_crf(self, width: int) -> float:
         """Below x265's own default of 28, which is meant for small files."""
         if width <= 1280:
@@ -44,6 +48,9 @@ class X264:
     ffmpeg_encoder = "libx264"
     crf_range = (0.0, 51.0)
 
+    def check(self, settings: VideoSettings) -> None:
+        _check_even(self.name, settings)
+
     def default_crf(self, width: int) -> float:
         """Below x264's own default of 23, which is meant for small files."""
         if width <= 1280:
@@ -55,6 +62,17 @@ class X264:
         pixel_format = "yuv420p10le" if task.settings.source_bit_depth > 8 else "yuv420p"
         return _arguments(
             task, self.ffmpeg_encoder, pixel_format, ["-threads", str(task.settings.lp)]
+        )
+
+
+def _check_even(name: str, settings: VideoSettings) -> None:
+    """4:2:0 pictures of H.264 and HEVC have even sizes: their cropping counts in chroma samples."""
+    width, height = settings.width, settings.height
+    if width % 2 or height % 2:
+        raise UsageError(
+            f"{name} cannot encode a picture of {width}x{height}: both numbers must be even.",
+            hint=f"Use --encoder svt-av1, or cut one line off with "
+            f"--crop {width // 2 * 2}:{height // 2 * 2}:0:0.",
         )
 
 

@@ -1,0 +1,168 @@
+"""What the orchestrator needs done outside itself: the Protocols of a job's workshop.
+
+`infrastructure` provides them, `bootstrap.py` puts them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from drapto.core.entries import SourceFingerprint
+from drapto.core.facts import FileFacts
+from drapto.core.interfaces import EventSink, Journal, MediaReader, ProgressCallback
+from drapto.core.job import JobRequest
+from drapto.core.manifest import Manifest
+from drapto.core.media import ColorInfo, FrameIndex, MediaInfo
+from drapto.core.segments import EncodedSegment, SegmentTask
+from drapto.core.tracks import Assembled, AudioTrackFile, MuxPlan, TrackPlan, VideoTrackFile
+
+SecondsCallback = Callable[[float], None]  # seconds of media done so far; from any thread
+
+
+class TrackMaker(Protocol):
+    """Makes tracks and joins them. Every file appears under its name only when it is whole."""
+
+    async def encode_audio(
+        self, media: MediaInfo, plan: TrackPlan, out: Path, on_progress: SecondsCallback
+    ) -> AudioTrackFile: ...
+
+    async def write_video_track(
+        self, segments: Sequence[EncodedSegment], index: FrameIndex, out: Path
+    ) -> VideoTrackFile: ...
+
+    async def mux(
+        self,
+        plan: MuxPlan,
+        *,
+        source: MediaInfo,
+        video: VideoTrackFile,
+        audio: Mapping[int, AudioTrackFile],
+        out: Path,
+        temp: Path,
+        color: ColorInfo,
+    ) -> Assembled: ...
+
+    def segment_command(self, task: SegmentTask) -> list[str]:
+        """The command that would run, for --dry-run."""
+        ...
+
+    def audio_command(self, media: MediaInfo, plan: TrackPlan, out: Path) -> list[str]: ...
+
+
+class FactsReader(Protocol):
+    """Reads a finished file from end to end."""
+
+    async def __call__(
+        self,
+        path: Path,
+        *,
+        decode: bool,
+        streams: Collection[int] | None = None,
+        media: MediaInfo | None = None,
+        on_progress: ProgressCallback | None = None,
+    ) -> FileFacts: ...
+
+
+class JobPlace(Protocol):
+    """The open, locked work directory of one job. Its layout: `docs/state.md`."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def source(self) -> Path: ...
+    @property
+    def segments(self) -> Path: ...
+    @property
+    def audio(self) -> Path: ...
+    @property
+    def assembly(self) -> Path: ...
+    @property
+    def temp(self) -> Path: ...
+    @property
+    def journal(self) -> Journal: ...
+    @property
+    def log(self) -> EventSink:
+        """Writes every event to the job's log."""
+        ...
+
+    def reset(self) -> None:
+        """Drop every finished piece of an earlier run."""
+        ...
+
+    def remove(self) -> None:
+        """Drop the whole work directory."""
+        ...
+
+    def require_disk(self, needed_bytes: int) -> None:
+        """Errors: ResourceError."""
+        ...
+
+    async def watch_disk(self) -> None:
+        """Runs until cancelled. Errors: ResourceError when the disk is as good as full."""
+        ...
+
+    async def write_manifest(self, manifest: Manifest) -> Path: ...
+
+    async def check_leaks(self) -> str:
+        """What the job left behind though it should not have; empty if nothing."""
+        ...
+
+
+class JobStore(Protocol):
+    """Where jobs live on the disk, and how their output gets its name."""
+
+    def check_output(self, source: Path, output: Path, *, overwrite: bool) -> None:
+        """Errors: UsageError or PublishError if `output` cannot or must not be written."""
+        ...
+
+    def has_left(self, request: JobRequest) -> bool:
+        """True if an earlier run of this job left a work directory."""
+        ...
+
+    def open(self, request: JobRequest, job: str) -> AbstractAsyncContextManager[JobPlace]:
+        """Make and lock the work directory. Errors: JobLockedError, UsageError, PublishError."""
+        ...
+
+    def scratch(self) -> AbstractAsyncContextManager[Path]:
+        """A directory that is gone afterwards."""
+        ...
+
+    async def fingerprint(self, source: Path) -> SourceFingerprint: ...
+
+    async def digest(self, path: Path) -> str: ...
+
+    async def verify(self, path: Path, size_bytes: int, digest: str) -> str | None:
+        """None if the file is what it was, else why not."""
+        ...
+
+    async def publish(self, finished: Path, output: Path, *, source: Path, overwrite: bool) -> None:
+        """Errors: PublishError, ResourceError."""
+        ...
+
+    async def keep_manifest(self, manifest: Manifest, output: Path) -> Path:
+        """Keep the manifest of a finished job where it outlives the work directory."""
+        ...
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What this machine offers to encoders."""
+
+    cores: int
+    memory_bytes: int
+    ffmpeg_version: str
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """All of it together."""
+
+    reader: MediaReader
+    tracks: TrackMaker
+    facts: FactsReader
+    store: JobStore
+    machine: Machine

@@ -1,0 +1,71 @@
+"""Makes tracks and joins them with one ffmpeg program (`core/workshop.py: TrackMaker`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from drapto.core.media import ColorInfo, FrameIndex, MediaInfo
+from drapto.core.segments import EncodedSegment, SegmentTask
+from drapto.core.tracks import Assembled, AudioTrackFile, MuxPlan, TrackPlan, VideoTrackFile
+from drapto.infrastructure.ffmpeg import audio as audio_encoding
+from drapto.infrastructure.ffmpeg import mux as muxing
+from drapto.infrastructure.ffmpeg.video_track import write_video_track
+
+
+class FfmpegTracks:
+    """`segment_command` is the executor's, so that a dry run shows what would really run."""
+
+    def __init__(self, ffmpeg: Path, segment_command: Callable[[SegmentTask], list[str]]) -> None:
+        self._ffmpeg = ffmpeg
+        self.segment_command = segment_command
+
+    async def encode_audio(
+        self,
+        media: MediaInfo,
+        plan: TrackPlan,
+        out: Path,
+        on_progress: Callable[[float], None],
+    ) -> AudioTrackFile:
+        return await audio_encoding.encode_audio(
+            media, plan, out, ffmpeg=self._ffmpeg, on_progress=on_progress
+        )
+
+    async def write_video_track(
+        self, segments: Sequence[EncodedSegment], index: FrameIndex, out: Path
+    ) -> VideoTrackFile:
+        return await write_video_track(segments, index, out)
+
+    async def mux(
+        self,
+        plan: MuxPlan,
+        *,
+        source: MediaInfo,
+        video: VideoTrackFile,
+        audio: Mapping[int, AudioTrackFile],
+        out: Path,
+        temp: Path,
+        color: ColorInfo,
+    ) -> Assembled:
+        return await muxing.mux(
+            plan,
+            source=source,
+            video=video,
+            audio=audio,
+            out=out,
+            ffmpeg=self._ffmpeg,
+            work_dir=temp,
+            color=color,
+        )
+
+    def audio_command(self, media: MediaInfo, plan: TrackPlan, out: Path) -> list[str]:
+        """As `encode_audio` runs it, but for a start that only decoding can tell exactly."""
+        if plan.audio is None:
+            raise ValueError("the plan does not encode this track")
+        track = plan.source
+        start_s = (track.start_pts or 0) * track.time_base
+        arguments = audio_encoding.encode_arguments(
+            media.path, track.index, plan.audio, Fraction(start_s), out
+        )
+        return [str(self._ffmpeg), *arguments]

@@ -1,0 +1,46 @@
+"""--dry-run: the same decisions as a real job, and the commands instead of their effect."""
+
+from __future__ import annotations
+
+from drapto.core.events import CommandPlanned, PlanReady
+from drapto.core.job import JobRequest, Stage
+from drapto.core.workshop import Workshop
+from drapto.services.planning import decide_tracks, plan_ready, plan_video, warnings_of
+from drapto.services.reporting import Reporter
+from drapto.services.stages import Stages
+
+
+async def dry_run(
+    request: JobRequest, workshop: Workshop, stages: Stages, reporter: Reporter
+) -> PlanReady:
+    """Emit the plan and a command for every segment and audio track. Errors: as the job's."""
+    reader, tracks = workshop.reader, workshop.tracks
+    async with workshop.store.scratch() as scratch:
+        async with reporter.stage(Stage.PROBE):
+            media = await reader.probe(request.source)
+            track = reader.main_video(media, request.options.video_stream)
+            decisions = decide_tracks(request, media, track)
+            video = await reader.open_video(media, track, scratch)
+        async with reporter.stage(Stage.DETECTION):
+            on_progress = reporter.progress(Stage.DETECTION, len(video.index))
+            analysis = await stages.detection.analyze(video, request.options, on_progress)
+            if analysis.decoded_pts is not None:
+                video = reader.corrected(video, analysis.decoded_pts)
+        async with reporter.stage(Stage.SEGMENTATION):
+            segments = await stages.segmentation.plan(video, analysis, request.options)
+        plan = plan_video(
+            request, decisions.encoder, video, analysis, segments, {}, workshop.machine, scratch
+        )
+        for message in warnings_of(video, analysis, decisions.mux):
+            reporter.warn(message)
+        ready = plan_ready(reporter.job, decisions, plan, video, segments, {})
+        reporter.emit(ready)
+        commands = [tracks.segment_command(task) for task in plan.tasks]
+        for audio in decisions.mux.audio_encodings:
+            out = scratch / f"{audio.source.index}.opus"
+            commands.append(tracks.audio_command(media, audio, out))
+        for command in commands:
+            reporter.emit(
+                CommandPlanned(job=reporter.job, stage=Stage.ENCODING, command=tuple(command))
+            )
+    return ready

@@ -1,0 +1,51 @@
+"""From what was asked and what was found to what the encoder is told."""
+
+from __future__ import annotations
+
+from drapto.core.analysis import VideoAnalysis
+from drapto.core.errors import UsageError
+from drapto.core.interfaces import Encoder, SourceVideo
+from drapto.core.job import EncodeOptions
+from drapto.core.media import CropRect
+from drapto.core.segments import VideoSettings
+from drapto.services.segmentation.service import frames_in
+
+
+def video_settings(
+    video: SourceVideo,
+    analysis: VideoAnalysis,
+    options: EncodeOptions,
+    *,
+    encoder: Encoder,
+    lp: int,
+) -> VideoSettings:
+    """The settings that all segments of a job share. Errors: UsageError if they do not fit."""
+    width, height = picture_size(video, analysis.crop.rect)
+    crf = encoder.default_crf(width) if options.crf is None else options.crf
+    low, high = encoder.crf_range
+    if not low <= crf <= high:
+        raise UsageError(f"CRF {crf:g} is outside what {encoder.name} takes: {low:g} to {high:g}.")
+    frame_rate = video.index.frame_rate
+    settings = VideoSettings(
+        encoder=encoder.name,
+        crf=crf,
+        preset=options.preset,
+        crop=analysis.crop.rect,
+        color=analysis.color,
+        frame_rate=frame_rate,
+        width=width,
+        height=height,
+        source_bit_depth=video.track.bit_depth or 8,
+        sample_aspect_ratio=video.track.sample_aspect_ratio,
+        keyint=frames_in(options.max_segment_s, frame_rate),
+        lp=lp,
+    )
+    encoder.check(settings)
+    return settings
+
+
+def picture_size(video: SourceVideo, crop: CropRect | None) -> tuple[int, int]:
+    """Width and height of the output picture, before any rotation by the player."""
+    if crop is not None:
+        return crop.width, crop.height
+    return video.track.width or 0, video.track.height or 0

@@ -1,0 +1,95 @@
+"""The steps after encoding: one container, the proof that it is right, and its name."""
+
+from __future__ import annotations
+
+from drapto.core.entries import AssemblyDone, Published, Validated
+from drapto.core.job import JobState, Stage
+from drapto.core.manifest import Manifest
+from drapto.core.tracks import MuxPlan
+from drapto.services.job.analysing import Analysed
+from drapto.services.job.context import JobContext
+from drapto.services.validation.service import Validator, tracks_to_read
+
+
+async def assemble(job: JobContext, analysed: Analysed, mux: MuxPlan) -> None:
+    """Join segments and tracks. Errors: SegmentFailedError, ProcessFailedError, ResourceError."""
+    await job.state.enter(JobState.ASSEMBLING)
+    if job.state.checkpoint.assembly is not None:
+        return
+    place, tracks = job.place, job.workshop.tracks
+    async with job.reporter.stage(Stage.ASSEMBLY) as report:
+        done = job.state.checkpoint.segments
+        video = await tracks.write_video_track(
+            [done[segment.index] for segment in analysed.segments],
+            analysed.video.index,
+            place.temp / "video.mp4",
+        )
+        audio = {index: done.audio for index, done in job.state.checkpoint.audio.items()}
+        out = place.assembly / f"output{job.request.output.suffix.lower()}"
+        assembled = await tracks.mux(
+            mux,
+            source=job.media,
+            video=video,
+            audio=audio,
+            out=out,
+            temp=place.temp,
+            color=analysed.plan.settings.color,
+        )
+        video.path.unlink()
+        size_bytes = out.stat().st_size
+        await job.state.record(
+            AssemblyDone(
+                assembled=assembled,
+                size_bytes=size_bytes,
+                digest=await job.workshop.store.digest(out),
+            )
+        )
+        report.detail = f"{len(mux.tracks) + 1} tracks, {size_bytes} bytes"
+
+
+async def validate(job: JobContext, analysed: Analysed, mux: MuxPlan) -> Manifest:
+    """Read the finished file back and compare. Errors: ValidationFailedError."""
+    await job.state.enter(JobState.VALIDATING)
+    assembly = job.state.checkpoint.assembly
+    assert assembly is not None
+    async with job.reporter.stage(Stage.VALIDATION) as report:
+        facts = job.workshop.facts
+        source_facts = await facts(
+            job.media.path, decode=False, streams=tracks_to_read(mux), media=job.media
+        )
+        on_progress = job.reporter.progress(Stage.VALIDATION, len(analysed.video.index))
+        output_facts = await facts(assembly.assembled.path, decode=True, on_progress=on_progress)
+        done = job.state.checkpoint.segments
+        manifest = Validator().validate(
+            video=analysed.video,
+            plan=mux,
+            settings=analysed.plan.settings,
+            source_facts=source_facts,
+            output_facts=output_facts,
+            segments=[done[segment.index] for segment in analysed.segments],
+            output=job.request.output,
+        )
+        await job.place.write_manifest(manifest)
+        await job.state.record(Validated(passed=manifest.ok, failed_rows=len(manifest.failed)))
+        manifest.raise_if_failed()
+        report.detail = f"{len(manifest.rows)} checks, {len(manifest.named)} differences named"
+    return manifest
+
+
+async def publish(job: JobContext, *, published: bool) -> None:
+    """Give the file its name, unless an earlier run already did. Errors: PublishError."""
+    await job.state.enter(JobState.PUBLISHING)
+    assembly = job.state.checkpoint.assembly
+    assert assembly is not None
+    async with job.reporter.stage(Stage.PUBLISHING) as report:
+        output = job.request.output
+        if not published:
+            await job.workshop.store.publish(
+                assembly.assembled.path,
+                output,
+                source=job.request.source,
+                overwrite=job.request.run.overwrite,
+            )
+        await job.state.record(Published(output=output, size_bytes=assembly.size_bytes))
+        report.detail = str(output)
+    await job.state.enter(JobState.DONE)

@@ -1,0 +1,110 @@
+"""One job from its first stage to its last. Every step is in the journal before the next begins."""
+
+from __future__ import annotations
+
+import time
+
+import anyio
+
+from drapto._version import __version__
+from drapto.core.errors import DraptoError, ValidationFailedError
+from drapto.core.job import EncodeResult
+from drapto.core.state import Fresh, JobIdentity, Resumed
+from drapto.services.job.analysing import analyse
+from drapto.services.job.context import JobContext
+from drapto.services.job.encoding import encode
+from drapto.services.job.finishing import assemble, publish, validate
+
+
+async def run_job(job: JobContext, started_s: float, refusal: DraptoError | None) -> EncodeResult:
+    """All stages. `refusal` is raised unless an earlier run has already published the output.
+
+    However it ends, the journal says so, and a work directory that is worth nothing goes.
+    """
+    try:
+        opened = await _open(job)
+        published = isinstance(opened, Resumed) and opened.already_published
+        if refusal is not None and not published:
+            raise refusal
+        result = await _all_stages(job, started_s, published=published)
+    except BaseException as error:
+        with anyio.CancelScope(shield=True):
+            await _end_badly(job, error)
+        raise
+    with anyio.CancelScope(shield=True):
+        await _end_well(job)
+    return result
+
+
+async def _open(job: JobContext) -> Fresh | Resumed:
+    store = job.workshop.store
+    identity = JobIdentity(
+        request=job.request,
+        source=await store.fingerprint(job.request.source),
+        ffmpeg_version=job.workshop.machine.ffmpeg_version,
+        drapto_version=__version__,
+    )
+    opened = await job.state.open(identity, verify=store.verify, resume=job.request.run.resume)
+    if isinstance(opened, Fresh):
+        job.place.reset()
+        for reason in opened.reasons:
+            job.reporter.warn(f"Started afresh: {reason}")
+    else:
+        job.reporter.resumable = bool(opened.checkpoint.segments)
+        for piece in opened.discarded:
+            job.reporter.warn(f"Made again: {piece}")
+    return opened
+
+
+async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> EncodeResult:
+    resumed_segments = len(job.state.checkpoint.segments)
+    analysed = await analyse(job)
+    encoded = await encode(job, analysed)
+    await assemble(job, analysed, encoded.mux)
+    manifest = await validate(job, analysed, encoded.mux)
+    await publish(job, published=published)
+    settings = analysed.plan.settings
+    return EncodeResult(
+        source=job.request.source,
+        output=job.request.output,
+        source_bytes=job.media.size_bytes,
+        output_bytes=job.request.output.stat().st_size,
+        frames=len(analysed.video.index),
+        duration_s=analysed.video.index.duration_s,
+        wall_s=time.monotonic() - started_s,
+        encode_fps=encoded.frames / encoded.wall_s if encoded.wall_s else 0.0,
+        segments=len(analysed.segments),
+        resumed_segments=resumed_segments,
+        settings=settings,
+        crop=settings.crop,
+        dynamic_range=settings.color.dynamic_range.value,
+        tracks=encoded.mux.outcomes,
+        warnings=tuple(job.reporter.warnings),
+        manifest=await job.workshop.store.keep_manifest(manifest, job.request.output),
+    )
+
+
+async def _end_well(job: JobContext) -> None:
+    leaks = await job.place.check_leaks()
+    if leaks:
+        job.reporter.warn(f"Left behind: {leaks}")
+    if not job.request.run.keep_work:
+        job.place.remove()
+
+
+async def _end_badly(job: JobContext, error: BaseException) -> None:
+    """Note the end, and keep the work directory only where going on would save something."""
+    try:
+        if isinstance(error, Exception):
+            await job.state.fail(str(error))
+        else:
+            await job.state.interrupt(type(error).__name__)
+    except Exception as unwritten:  # a full disk must not hide why the job failed
+        job.reporter.warn(f"The journal could not be closed: {unwritten}")
+    worth_keeping = (
+        job.reporter.resumable
+        or job.request.run.keep_work
+        or isinstance(error, ValidationFailedError)
+    )
+    if not worth_keeping:
+        job.place.remove()

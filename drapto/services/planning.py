@@ -1,0 +1,146 @@
+"""Everything that is decided before the first segment is encoded. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from drapto.core.analysis import Interlacing, VideoAnalysis
+from drapto.core.events import PlanReady
+from drapto.core.interfaces import Encoder, SourceVideo
+from drapto.core.job import JobRequest
+from drapto.core.media import MediaInfo, Track
+from drapto.core.resources import WorkerPlan, plan_workers
+from drapto.core.segments import EncodedSegment, Segment, SegmentTask, VideoSettings
+from drapto.core.tracks import MuxPlan
+from drapto.core.workshop import Machine
+from drapto.services.assembly.service import container_for, plan_mux
+from drapto.services.encoding.registry import encoder_named
+from drapto.services.encoding.settings import picture_size, video_settings
+from drapto.services.encoding.tasks import make_tasks
+
+
+@dataclass(frozen=True)
+class TrackDecisions:
+    """What can be decided from the streams alone, before anything is decoded."""
+
+    encoder: Encoder
+    mux: MuxPlan
+
+
+@dataclass(frozen=True)
+class VideoPlan:
+    """How the video will be encoded. `tasks` are the segments that are still to be done."""
+
+    settings: VideoSettings
+    workers: WorkerPlan
+    tasks: tuple[SegmentTask, ...]
+
+
+def decide_tracks(request: JobRequest, media: MediaInfo, track: Track) -> TrackDecisions:
+    """Errors: UsageError (unknown encoder or container), InputError (--strict-tracks)."""
+    encoder = encoder_named(request.options.encoder)
+    mux = plan_mux(
+        media,
+        track,
+        video_codec=encoder.codec,
+        container=container_for(request.output),
+        options=request.options,
+    )
+    return TrackDecisions(encoder, mux)
+
+
+def plan_video(
+    request: JobRequest,
+    encoder: Encoder,
+    video: SourceVideo,
+    analysis: VideoAnalysis,
+    segments: Sequence[Segment],
+    done: Mapping[int, EncodedSegment],
+    machine: Machine,
+    segment_dir: Path,
+) -> VideoPlan:
+    """Errors: UsageError if the CRF is out of the encoder's range."""
+    width, height = picture_size(video, analysis.crop.rect)
+    waiting = [segment for segment in segments if segment.index not in done]
+    workers = plan_workers(
+        cores=machine.cores,
+        width=width,
+        height=height,
+        memory_bytes=request.run.memory_bytes or machine.memory_bytes,
+        segments=len(waiting),
+        workers=request.run.workers,
+    )
+    settings = video_settings(video, analysis, request.options, encoder=encoder, lp=workers.lp)
+    return VideoPlan(settings, workers, make_tasks(video, waiting, settings, segment_dir))
+
+
+def plan_ready(
+    job: str,
+    decisions: TrackDecisions,
+    plan: VideoPlan,
+    video: SourceVideo,
+    segments: Sequence[Segment],
+    done: Mapping[int, EncodedSegment],
+) -> PlanReady:
+    settings = plan.settings
+    return PlanReady(
+        job=job,
+        frames=len(video.index),
+        segments=len(segments),
+        resumed_segments=len(done),
+        resumed_frames=sum(segment.frames for segment in done.values()),
+        workers=plan.workers.workers,
+        lp=plan.workers.lp,
+        encoder=settings.encoder,
+        crf=settings.crf,
+        preset=settings.preset,
+        crop=None if settings.crop is None else str(settings.crop),
+        dynamic_range=settings.color.dynamic_range.value,
+        tracks=decisions.mux.outcomes,
+    )
+
+
+def warnings_of(video: SourceVideo, analysis: VideoAnalysis, mux: MuxPlan) -> tuple[str, ...]:
+    """What a person has to know before the encode starts, in plain sentences."""
+    said = [*video.index.notes, *analysis.notes, *mux.notes, *_dynamic_metadata(video)]
+    if analysis.interlacing is not Interlacing.PROGRESSIVE:
+        said.append(
+            f"The picture is {_INTERLACED[analysis.interlacing]}; it is encoded as it is, "
+            "without deinterlacing."
+        )
+    if analysis.decode_errors:
+        said.append(
+            f"The source is damaged: {analysis.decode_errors} frames were decoded with errors."
+        )
+    return tuple(dict.fromkeys(said))
+
+
+_INTERLACED = {
+    Interlacing.TOP_FIELD_FIRST: "interlaced (top field first)",
+    Interlacing.BOTTOM_FIELD_FIRST: "interlaced (bottom field first)",
+    Interlacing.TELECINED: "telecined film",
+    Interlacing.MIXED: "partly interlaced",
+}
+
+
+def _dynamic_metadata(video: SourceVideo) -> list[str]:
+    color, said = video.track.color, []
+    if color.hdr10_plus:
+        said.append(
+            "The HDR10+ metadata of the single frames is not carried over; the static HDR10 "
+            "metadata is."
+        )
+    vision = color.dolby_vision
+    if vision is not None and vision.profile == 5:
+        said.append(
+            "This is Dolby Vision profile 5, whose picture has wrong colours without its "
+            "metadata, and that metadata is not carried over."
+        )
+    elif vision is not None:
+        said.append(
+            f"The Dolby Vision metadata (profile {vision.profile}) is not carried over; the "
+            "base layer is."
+        )
+    return said

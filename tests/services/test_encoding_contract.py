@@ -1,0 +1,170 @@
+"""What every encoding stage must hold, with the real executor and real encoders."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import anyio
+import pytest
+from drapto.infrastructure.ffmpeg.reader import PyAvReader
+
+from drapto.core.errors import MissingToolError, ResourceError, SegmentFailedError
+from drapto.core.interfaces import SourceVideo
+from drapto.core.segments import EncodedSegment, Segment, SegmentTask, VideoSettings
+from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
+from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
+from drapto.services.encoding.registry import encoder_named
+from drapto.services.encoding.service import ParallelEncoding
+from drapto.services.encoding.tasks import make_tasks
+from tests.media import clips
+
+
+class OpenSlots:
+    """Admits everyone, and remembers the most that were inside at once."""
+
+    def __init__(self) -> None:
+        self.inside = 0
+        self.most = 0
+        self.observed: list[int] = []
+
+    @asynccontextmanager
+    async def admit(self, task: SegmentTask) -> AsyncIterator[None]:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        try:
+            yield
+        finally:
+            self.inside -= 1
+
+    def observe(self, task: SegmentTask, done: EncodedSegment) -> None:
+        assert done.peak_rss_bytes > 0
+        self.observed.append(task.segment.index)
+
+
+class Run:
+    """One run of the encoding stage, and everything it reported."""
+
+    def __init__(self, *, ffmpeg: Path | None = None) -> None:
+        arguments = encoder_named("svt-av1").arguments
+        self.slots = OpenSlots()
+        self.executor = LocalSegmentExecutor(ffmpeg or find_ffmpeg(), arguments)
+        self.service = ParallelEncoding(self.executor, self.slots)
+        self.done: list[EncodedSegment] = []
+        self.retries: list[tuple[int, int, str]] = []
+        self.progress: dict[int, int] = {}
+
+    async def __call__(self, tasks: tuple[SegmentTask, ...], workers: int = 2) -> None:
+        async def on_done(segment: EncodedSegment) -> None:
+            self.done.append(segment)
+
+        await self.service.encode(
+            tasks,
+            workers=workers,
+            on_progress=self.progress.__setitem__,
+            on_retry=lambda *retry: self.retries.append(retry),
+            on_done=on_done,
+        )
+
+
+@pytest.fixture
+async def video(tmp_path: Path) -> SourceVideo:
+    reader = PyAvReader()
+    media = await reader.probe(clips.simple(tmp_path))
+    return await reader.open_video(media, media.tracks[0], tmp_path)
+
+
+def tasks_for(video: SourceVideo, directory: Path, *borders: int) -> tuple[SegmentTask, ...]:
+    segments = [
+        Segment(index=n, start=start, end=end) for n, (start, end) in enumerate(pairwise(borders))
+    ]
+    settings = VideoSettings(
+        width=320, height=180, preset=13, crf=45, frame_rate=video.index.frame_rate, lp=1
+    )
+    return make_tasks(video, segments, settings, directory)
+
+
+async def test_every_segment_comes_out_whole(video: SourceVideo, tmp_path: Path) -> None:
+    run = Run()
+    await run(tasks_for(video, tmp_path, 0, 10, 50, 72))
+    assert sorted((d.segment.index, d.frames) for d in run.done) == [(0, 10), (1, 40), (2, 22)]
+    assert all(d.path.stat().st_size == d.size_bytes for d in run.done)
+    assert run.retries == []
+    assert run.progress == {0: 10, 1: 40, 2: 22}
+    assert sorted(run.slots.observed) == [0, 1, 2]
+    assert run.slots.most <= 2
+
+
+async def test_longest_segments_start_first(video: SourceVideo, tmp_path: Path) -> None:
+    run = Run()
+    await run(tasks_for(video, tmp_path, 0, 5, 15, 40, 72), workers=1)
+    assert [d.segment.index for d in run.done] == [3, 2, 1, 0]
+
+
+async def test_segment_with_missing_frames_is_tried_again_from_earlier(
+    video: SourceVideo, tmp_path: Path
+) -> None:
+    (task,) = tasks_for(video, tmp_path, 24, 34)
+    too_late_s = 2.5  # a seek that lands behind the segment: none of its frames come out
+    run = Run()
+    await run((task.model_copy(update={"seeks_s": (too_late_s, None)}),))
+    assert [d.frames for d in run.done] == [10]
+    assert run.done[0].attempt == 1
+    assert [(segment, attempt) for segment, attempt, _ in run.retries] == [(0, 1)]
+
+
+async def test_segment_that_never_comes_right_fails_with_every_reason(
+    video: SourceVideo, tmp_path: Path
+) -> None:
+    (task,) = tasks_for(video, tmp_path, 24, 34)
+    wrong = task.model_copy(update={"end_pts": task.first_pts + 100, "seeks_s": (1.0, None)})
+    run = Run()
+    with pytest.raises(SegmentFailedError, match="2 attempts") as caught:
+        await run((wrong,))
+    assert "frames came out instead of 10" in str(caught.value)
+    assert str(video.path) in str(caught.value)
+    assert run.done == []
+    assert [p.name for p in tmp_path.iterdir() if "partial" in p.name] == []
+
+
+async def test_missing_program_is_not_tried_again(video: SourceVideo, tmp_path: Path) -> None:
+    run = Run(ffmpeg=Path("/nowhere/ffmpeg"))
+    with pytest.raises(MissingToolError, match="/nowhere/ffmpeg"):
+        await run(tasks_for(video, tmp_path, 0, 72))
+    assert run.retries == []
+
+
+async def test_full_disk_is_named_and_not_tried_again(video: SourceVideo, tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    (task,) = tasks_for(video, full, 0, 72)
+    limited = tmp_path / "ffmpeg-with-little-room"
+    limited.write_text(f'#!/bin/sh\nulimit -f 2\nexec {find_ffmpeg()} "$@"\n')
+    limited.chmod(0o755)
+    run = Run(ffmpeg=limited)
+    with pytest.raises(ResourceError, match="no space is left"):
+        await run((task,))
+    assert run.retries == []
+    assert list(full.iterdir()) == []
+
+
+async def test_cancelling_leaves_no_partial_file(video: SourceVideo, tmp_path: Path) -> None:
+    out = tmp_path / "segments"
+    out.mkdir()
+    run = Run()
+    with anyio.CancelScope() as scope:
+        run.progress = _CancelAtFirst(scope)
+        await run(tasks_for(video, out, 0, 36, 72))
+    assert scope.cancelled_caught
+    assert [path.name for path in out.iterdir() if "partial" in path.name] == []
+
+
+class _CancelAtFirst(dict[int, int]):
+    def __init__(self, scope: anyio.CancelScope) -> None:
+        super().__init__()
+        self._scope = scope
+
+    def __setitem__(self, segment: int, frames: int) -> None:
+        self._scope.cancel()
