@@ -17,12 +17,12 @@ import anyio.abc
 
 from drapto.core.errors import ProcessFailedError, ResourceError
 from drapto.core.interfaces import ProgressCallback
+from drapto.core.resources import looks_like_disk_full
 from drapto.core.segments import EncodedSegment, SegmentTask
 from drapto.infrastructure.ffmpeg.decode import count_frames
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, frame_watcher
 from drapto.infrastructure.fingerprint import file_digest
 from drapto.infrastructure.process import ProcessResult, run_process
-from drapto.infrastructure.resources import looks_like_disk_full
 
 STALL_S = 1800.0  # an encoder that finishes no frame for this long hangs (4K at preset 0: 60 s)
 
