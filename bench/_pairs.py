@@ -56,16 +56,21 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(min(values), statistics.median(values), max(values))
 
 
-def measure(command: Sequence[str | Path], *, output: Path | None = None) -> Measurement:
+def measure(
+    command: Sequence[str | Path], *, output: Path | None = None, stdout: Path | None = None
+) -> Measurement:
     """Run a command to its end, silently. `output`: the file whose size is wanted.
+
+    `stdout`: where to put what the command prints; by default nowhere.
 
     Errors: CalledProcessError with the command's stderr, if it did not exit with 0.
     """
     argv = [os.fspath(part) for part in command]
     started = time.monotonic()
-    child = subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    with (stdout or Path(os.devnull)).open("wb") as printed:
+        child = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.PIPE
+        )
     with _RssSampler(child.pid) as memory:
         assert child.stderr is not None
         said = child.stderr.read()

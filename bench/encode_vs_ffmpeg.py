@@ -61,6 +61,7 @@ def main() -> None:
             figure: asdict(ratios(measured["drapto"], measured["ffmpeg"], figure))
             for figure in FIGURES
         }
+        report["stages_s"] = _stages(commands["drapto"][1], args.runs)
         outputs = {name: output for name, (_, output) in commands.items()}
         report["vmaf"] = {name: _vmaf(output, clip, args) for name, output in outputs.items()}
         report["sha256"] = {
@@ -102,7 +103,7 @@ def _commands(
     workers = ["--workers", args.workers] if args.workers else []
     quality = [("--crf", args.crf), ("--preset", args.preset)]
     drapto = [
-        *(ROOT / "scripts" / "drapto", "encode", clip, ours, "--overwrite"),
+        *(ROOT / "scripts" / "drapto", "encode", clip, ours, "--overwrite", "--json"),
         *(str(part) for option in quality for part in option),
         *workers,
     ]
@@ -117,7 +118,18 @@ def _commands(
 
 
 def _arm(command: list[str | Path], output: Path) -> Callable[[int], Measurement]:
-    return lambda run: measure(command, output=output)
+    return lambda run: measure(command, output=output, stdout=output.with_suffix(f".{run}.txt"))
+
+
+def _stages(output: Path, runs: int) -> dict[str, float]:
+    """Median wall time of each of Drapto's stages, by the events it printed."""
+    seen: dict[str, list[float]] = {}
+    for run in range(runs):
+        for line in output.with_suffix(f".{run}.txt").read_text().splitlines():
+            event = json.loads(line)
+            if event["event"] == "stage_finished":
+                seen.setdefault(event["stage"], []).append(event["wall_s"])
+    return {stage: spread(walls).median for stage, walls in seen.items()}
 
 
 def _vmaf(output: Path, clip: Composed, args: argparse.Namespace) -> dict[str, float] | None:
@@ -133,13 +145,14 @@ def _vmaf(output: Path, clip: Composed, args: argparse.Namespace) -> dict[str, f
                 f"{clip.frames} of {args.size[0]}x{args.size[1]}: they cannot be compared"
             )
     log = output.with_suffix(".vmaf.json")
-    one = "settb=1/1000,setpts=N,format=yuv420p10le"
+    one = f"settb={1 / args.rate},setpts=N,format=yuv420p10le"
     graph = (
         f"[0:v]{one}[out];[1:v]{one}[ref];"
         f"[out][ref]libvmaf=n_threads={machine()['cores']}:log_fmt=json:log_path={log.name}"
     )
     subprocess.run(
         [FFMPEG, "-nostdin", "-v", "error", "-i", output, "-i", clip.path, "-lavfi", graph,
+         "-fps_mode", "passthrough",
          "-f", "null", "-"],
         check=True,
         cwd=log.parent,
@@ -190,6 +203,8 @@ def _print_summary(report: dict[str, Any], measured: dict[str, list[Measurement]
     cores = report["machine"]["cores"]
     for name, runs in measured.items():
         print(f"{name}: cores kept busy {spread([m.cpu_s / m.wall_s for m in runs])} of {cores}")
+    stages = (f"{stage} {wall_s:.2f} s" for stage, wall_s in report["stages_s"].items())
+    print("drapto: stages, which may overlap: " + ", ".join(stages))
     floor = spread([b.cpu_s / cores / b.wall_s for b in measured["ffmpeg"]])
     print(f"floor of the wall ratio (ffmpeg's CPU time on {cores} full cores): {floor}")
     if all(report["vmaf"].values()):
