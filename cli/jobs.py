@@ -92,7 +92,7 @@ class Jobs:
             return failure.exit_code
         self.rows.append(row)
         if row.outcome is not None:
-            self.frontend.summary(row.outcome)
+            self.frontend.summary(row.outcome, self._log_of(item))
         return 0
 
     async def _run(self, drapto: Drapto, item: BatchItem) -> BatchRow:
@@ -107,7 +107,7 @@ class Jobs:
         """Say what failed, log it, and see that a `job_failed` event was sent."""
         event, started = self.view.failure, self.view.started
         mine = started if started and started.source == item.source else None
-        log = log_path(mine.work_dir) if mine and mine.work_dir.is_dir() else None
+        log = self._log_of(item)
         failure = describe(error, log=log)
         if failure.unexpected:
             where = log or self.settings.state_dir / "crash.jsonl"
@@ -134,7 +134,17 @@ class Jobs:
         again = failure.exit_code != ValidationFailedError.exit_code  # would fail the same way
         if resumable and again and self.view.snapshot().segments_done:
             say("The finished segments are kept: the same command goes on from there.")
+        if log and not failure.unexpected:
+            say(f"The log is {log}.")
         return failure
+
+    def _log_of(self, item: BatchItem) -> Path | None:
+        """The log of the job on this file, if its work directory is still there."""
+        started = self.view.started
+        if started is None or started.source != item.source:
+            return None
+        log = log_path(started.work_dir)
+        return log if log.exists() else None
 
     def _say_interrupted(self) -> None:
         event, now = self.view.failure, self.view.snapshot()

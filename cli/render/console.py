@@ -33,18 +33,16 @@ def is_display(console: Console) -> bool:
 
 
 def print_facts(console: Console, facts: Facts) -> None:
-    """Label and value, a line each; wrapped only on a terminal."""
-    if not console.is_terminal:
-        for label, value in facts:
-            write_line(console, f"{label}: {value}")
-        return
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
+    """Label and value, a line each, aligned on a terminal. Lines that are too long are left for
+    the terminal to wrap, so that a path can be copied in one piece."""
+    width = max((len(label) for label, _ in facts), default=0)
     for label, value in facts:
+        if not console.is_terminal:
+            write_line(console, f"{label}: {value}")
+            continue
         style = "yellow" if label == "warning" else ""
-        grid.add_row(Text(label, style="dim"), Text(value, style=style))
-    console.print(grid)
+        line = Text.assemble((f"{label:<{width}}  ", "dim"), (value, style))
+        console.print(line, soft_wrap=True)
 
 
 def print_table(

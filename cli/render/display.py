@@ -24,7 +24,7 @@ def facts_of(now: Snapshot) -> list[str]:
     if now.segments:
         facts.append(f"{now.segments_done} of {text.count(now.segments, 'segment')}")
     if now.projected_bytes is not None:
-        facts.append(f"about {text.size(now.projected_bytes)}")
+        facts.append(f"video about {text.size(now.projected_bytes)}")
     return facts
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cli import text
 from drapto.core.events import PlanReady
 from drapto.core.job import EncodeResult, TrackOutcome
@@ -21,7 +23,7 @@ def plan_facts(plan: PlanReady) -> Facts:
     ]
 
 
-def result_facts(result: EncodeResult) -> Facts:
+def result_facts(result: EncodeResult, log: Path | None = None) -> Facts:
     resumed = f", {result.resumed_segments} from before" if result.resumed_segments else ""
     settings = result.settings
     facts: Facts = [
@@ -46,6 +48,8 @@ def result_facts(result: EncodeResult) -> Facts:
     facts += [("warning", text.printable(warning)) for warning in result.warnings]
     if result.manifest is not None:
         facts.append(("manifest", text.path(result.manifest)))
+    if log is not None:
+        facts.append(("log", text.path(log)))
     return facts
 
 

@@ -42,14 +42,12 @@ from drapto.core.job import EncodeResult, Stage
 
 @dataclass(frozen=True)
 class BatchRow:
-    """One line of the table at the end of a batch."""
+    """One line of the table at the end of a batch. `outcome` only of a finished job."""
 
     source: Path
-    result: Literal["done", "failed", "skipped", "not started", "interrupted"]
+    result: Literal["done", "planned", "failed", "skipped", "not started", "interrupted"]
     detail: str = ""
-    source_bytes: int | None = None
-    output_bytes: int | None = None
-    wall_s: float | None = None
+    outcome: EncodeResult | None = None
 
 
 class Frontend:
@@ -72,8 +70,8 @@ class Frontend:
     def heading(self, line: str) -> None:
         """Something to say before a job, such as its number in a batch."""
 
-    def summary(self, result: EncodeResult) -> None:
-        """The result of one job, after its display is gone."""
+    def summary(self, result: EncodeResult, log: Path | None = None) -> None:
+        """The result of one job, after its display is gone. `log`: where it was kept."""
 
     def table(self, rows: Sequence[BatchRow]) -> None:
         """The end of a batch."""
@@ -116,8 +114,8 @@ class PlainFrontend(Frontend):
     def heading(self, line: str) -> None:
         self._write(line)
 
-    def summary(self, result: EncodeResult) -> None:
-        print_facts(self._console, result_facts(result))
+    def summary(self, result: EncodeResult, log: Path | None = None) -> None:
+        print_facts(self._console, result_facts(result, log))
 
     def table(self, rows: Sequence[BatchRow]) -> None:
         print_batch(self._console, rows)
@@ -183,8 +181,8 @@ class TerminalFrontend(Frontend):
     def heading(self, line: str) -> None:
         self._console.print(Text(line, style="bold"), soft_wrap=True)
 
-    def summary(self, result: EncodeResult) -> None:
-        print_facts(self._console, result_facts(result))
+    def summary(self, result: EncodeResult, log: Path | None = None) -> None:
+        print_facts(self._console, result_facts(result, log))
 
     def table(self, rows: Sequence[BatchRow]) -> None:
         print_batch(self._console, rows)
@@ -208,22 +206,38 @@ def rare_lines(event: Event) -> list[str]:
 
 def print_batch(console: Console, rows: Sequence[BatchRow]) -> None:
     def cells(row: BatchRow) -> list[str]:
-        before, after = row.source_bytes, row.output_bytes
-        sized = before is not None and after is not None
+        done = row.outcome
+        if done is None:
+            return [text.path(row.source), row.result, "-", "-", "-", "-"]
         return [
             text.path(row.source),
             row.result,
-            text.size(before) if before is not None else "-",
-            text.size(after) if after is not None else "-",
-            text.saving(before, after) if sized and before and after else "-",
-            text.duration(row.wall_s) if row.wall_s is not None else "-",
+            text.size(done.source_bytes),
+            text.size(done.output_bytes),
+            text.saving(done.source_bytes, done.output_bytes),
+            text.duration(done.wall_s),
         ]
 
     headers = ("file", "result", "before", "after", "saving", "time")
     print_table(console, headers, [cells(row) for row in rows], right="before,after,time")
     for row in rows:
         if row.result == "failed":
-            write_line(console, f"failed: {text.path(row.source)}: {text.printable(row.detail)}")
+            file = text.path(row.source)
+            said = text.printable(row.detail)
+            write_line(console, f"failed: {said if file in said else f'{file}: {said}'}")
+    write_line(console, _total(rows))
+
+
+def _total(rows: Sequence[BatchRow]) -> str:
+    """'2 done, 1 failed; 2.0 GiB -> 0.8 GiB (60 % smaller)'."""
+    results = [row.result for row in rows]
+    counts = ", ".join(f"{results.count(r)} {r}" for r in dict.fromkeys(results))
+    done = [row.outcome for row in rows if row.outcome is not None]
+    if not done:
+        return counts
+    before, after = sum(r.source_bytes for r in done), sum(r.output_bytes for r in done)
+    saved = text.saving(before, after)
+    return f"{counts}; {text.size(before)} -> {text.size(after)} ({saved})"
 
 
 def choose_frontend(

@@ -38,7 +38,7 @@ class Snapshot:
     frames: int = 0
     fps: float | None = None
     eta_s: float | None = None
-    projected_bytes: int | None = None
+    projected_bytes: int | None = None  # of the video alone
     elapsed_s: float = 0.0
 
 
@@ -56,7 +56,8 @@ class JobView:
         self.plan: PlanReady | None = None
         self.failure: JobFailed | None = None
         self._begun_s = self._now_s()
-        self._stages: list[Stage] = []
+        self._stages: list[Stage] = []  # running now, the latest last
+        self._last_stage: Stage | None = None
         self._progress: dict[Stage, float] = {}
         self._running: dict[int, int] = {}  # segment -> frames done
         self._encoding_since_s: float | None = None
@@ -77,7 +78,8 @@ class JobView:
                 if event.stage is Stage.ENCODING:
                     self._encoding_since_s = self._now_s()
             case StageFinished():
-                self._stages = [s for s in self._stages if s is not event.stage] or [event.stage]
+                self._stages = [stage for stage in self._stages if stage is not event.stage]
+                self._last_stage = event.stage
                 self._progress[event.stage] = 1.0
             case StageProgress() if event.total > 0:
                 self._progress[event.stage] = min(1.0, event.done / event.total)
@@ -101,7 +103,7 @@ class JobView:
 
     def _snapshot(self) -> Snapshot:
         now_s = self._now_s()
-        stage = self._stages[-1] if self._stages else None
+        stage = self._stages[-1] if self._stages else self._last_stage
         plan = self.plan
         if plan is None:
             return Snapshot(

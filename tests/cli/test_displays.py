@@ -120,6 +120,12 @@ class TestView:
         now = view.snapshot()
         assert (now.stage, now.share, now.eta_s) == (Stage.VALIDATION, 0.25, None)
 
+    def test_between_two_stages_the_one_just_over_is_shown(self) -> None:
+        view = JobView()
+        for event in recorded.whole_job()[:-1]:
+            view.emit(event)
+        assert view.snapshot().stage is Stage.ENCODING
+
     def test_no_number_is_shown_before_anything_was_encoded(self) -> None:
         view = JobView(Clock())
         view.emit(recorded.started())
@@ -208,7 +214,7 @@ class TestTerminal:
         shown = text_of(console)
         for fact in ("encoding", "in.mkv", "25 %", "1.0 fps", "5:00 left", "1 of 4 segments"):
             assert fact in shown
-        assert "about 4.0 MiB" in shown
+        assert "video about 4.0 MiB" in shown
 
     def test_display_is_gone_when_the_summary_is_printed(self) -> None:
         view = JobView()
@@ -285,7 +291,11 @@ class TestSummary:
 
 class TestBatchTable:
     ROWS = (
-        BatchRow(Path("/a/one.mkv"), "done", "", 1000, 400, 65.0),
+        BatchRow(
+            Path("/a/one.mkv"),
+            "done",
+            outcome=recorded.result(source_bytes=1000, output_bytes=400, wall_s=65.0),
+        ),
         BatchRow(Path("/a/[two].mkv"), "failed", "There is no video stream."),
         BatchRow(Path("/a/three.mkv"), "skipped", "output exists"),
     )
@@ -298,7 +308,7 @@ class TestBatchTable:
         assert "60 % smaller" in shown
         assert "1:05" in shown
         assert "failed: /a/[two].mkv: There is no video stream." in shown
-        assert "skipped" in shown
+        assert "1 done, 1 failed, 1 skipped; 1000 B -> 400 B (60 % smaller)" in shown
 
 
 class TestJson:
