@@ -23,7 +23,10 @@ _ATTEMPTS = 100  # each is lost only to a holder that removed the file at that v
 
 
 class JobLock:
-    """`path` is the lock file. `prepare` makes its directory; it is called before every attempt."""
+    """`path` is the lock file. `prepare` makes its directory; it is called before every attempt.
+
+    It may raise FileNotFoundError where the directory goes away under its hands.
+    """
 
     def __init__(self, path: Path, prepare: Callable[[], None] = lambda: None) -> None:
         self._path = path
@@ -41,12 +44,12 @@ class JobLock:
         system knows no locks; OSError from `prepare` or from making the file.
         """
         for _ in range(_ATTEMPTS):
-            self._prepare()
             try:
+                self._prepare()
                 descriptor = os.open(
                     self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
                 )
-            except FileNotFoundError:  # the directory went away after `prepare`
+            except FileNotFoundError:  # another holder removed the directory in between
                 continue
             try:
                 if self._lock(descriptor):
@@ -55,7 +58,7 @@ class JobLock:
             finally:
                 if self._descriptor is None:
                     os.close(descriptor)
-        raise JobLockedError(f"{self._path} is taken and removed again and again.")
+        raise JobLockedError(f"{self._path} cannot be taken: it is removed again and again.")
 
     def release(self) -> None:
         """Give the lock back. The file stays: removing it is the work directory's business."""
