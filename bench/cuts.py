@@ -14,11 +14,11 @@ with, its fastest motion by 16), and two sub-clips of one shot are never joined.
 fade through black is a matter of taste: one detection inside it is neither right nor wrong,
 every further one is wrong. Every other detection is wrong.
 
-Time is wall and CPU time of the whole call on the file, decoding included. Ours is the whole
-detection pass (crop, interlacing, grain and complexity too); the peers do cuts alone, with
-PyAV's threaded decoding, or OpenCV's if it is faster. Thresholds of cuts.py were set on other
-seeds than the ones reported here (below 100), and the peers run with their defaults;
-`--best-peer` also gives each peer the threshold that is best for it on these very films.
+Time is wall and CPU time of the whole call on the file, decoding included. Ours is the frame
+index and the whole detection pass (crop, interlacing, grain and complexity too); the peers do
+cuts alone, with PyAV's threaded decoding, or OpenCV's if it is faster. Thresholds of cuts.py
+were set on other seeds (below 100) than the ones reported here, and the peers run with their
+defaults; `--best-peer` also gives each peer the threshold that is best for it on these films.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -248,27 +247,20 @@ def judge(film: Film, found: list[int]) -> Score:
 
 
 def ours(path: Path) -> list[int]:
-    from drapto.core.interfaces import SourceVideo
     from drapto.core.job import EncodeOptions
-    from drapto.core.media import FrameIndex, MediaInfo, Track, TrackKind
     from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
+    from drapto.infrastructure.ffmpeg.reader import PyAvReader
     from drapto.services.detection.features import NumpyBackend
     from drapto.services.detection.service import StreamingDetection
 
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        pts = np.array(
-            sorted(p.pts for p in container.demux(stream) if p.pts is not None), np.int64
-        )
-        base = Fraction(stream.time_base or 1)
-        track = Track(index=stream.index, kind=TrackKind.VIDEO, codec="h264", time_base=base)
-        step = int(pts[1] - pts[0])
-        index = FrameIndex(base, pts, np.full(len(pts), step), np.ones(len(pts), dtype=bool))
-    media = MediaInfo(path=path, format_name="matroska", size_bytes=1, tracks=(track,))
-    video = SourceVideo(media, track, path, track.index, index)
-    detection = StreamingDetection(PyAvLumaReader(), NumpyBackend())
-    analysis = asyncio.run(detection.analyze(video, EncodeOptions(), lambda done: None))
-    return list(analysis.cuts)
+    async def run() -> list[int]:
+        reader = PyAvReader()
+        media = await reader.probe(path)
+        video = await reader.open_video(media, reader.main_video(media), path.parent)
+        detection = StreamingDetection(PyAvLumaReader(), NumpyBackend())
+        return list((await detection.analyze(video, EncodeOptions(), lambda done: None)).cuts)
+
+    return asyncio.run(run())
 
 
 def peer(kind: str, threshold: float | None, backend: str) -> Callable[[Path], list[int]]:

@@ -26,7 +26,6 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +33,7 @@ import numpy.typing as npt
 
 from drapto.core.errors import InputError
 from drapto.core.interfaces import LumaFrame, SourceVideo
+from drapto.infrastructure.ffmpeg.opening import open_input
 
 if TYPE_CHECKING:
     import av
@@ -96,15 +96,9 @@ class PyAvLumaReader:
 
 
 def _open(video: SourceVideo) -> tuple[InputContainer, VideoStream]:
-    import av
     from av.video.stream import VideoStream
 
-    # 'file:' keeps a name with a colon from being read as a protocol.
-    url = f"file:{Path(video.path).absolute()}"
-    try:
-        container = av.open(url, mode="r")
-    except (av.error.FFmpegError, OSError) as error:
-        raise InputError(f"Could not open {video.path} to decode it: {error}.") from error
+    container = open_input(video.path)
     streams = [s for s in container.streams if s.index == video.stream_index]
     if not streams or not isinstance(streams[0], VideoStream):
         container.close()

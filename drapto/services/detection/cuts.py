@@ -157,7 +157,7 @@ class CutDetector:
         """Whether the picture that follows the black is another than the one before it."""
         after = self._clear(range(number, min(self._count, number + self.look_ahead + 1)))
         pairs = [_distance(a, b) for a in before for b in after]
-        return bool(pairs) and min(pairs) >= _MIN_DISTANCE
+        return bool(pairs) and min(pairs) >= _ISOLATED_DISTANCE
 
     def _score(self, number: int) -> float:
         """How far the step to `number` stands out from the steps around it; 0 if it is small."""
@@ -240,9 +240,16 @@ def _distance(a: _Frame, b: _Frame) -> float:
         return min(1.0, change / _FLAT_CUT_CHANGE)
     if a.flat or b.flat:
         return 1.0
-    height, width = a.thumb.shape
-    margin_y, margin_x = height // 5, width // 4
-    inner = b.thumb[margin_y : height - margin_y, margin_x : width - margin_x]
-    found = cv2.matchTemplate(a.thumb, inner, cv2.TM_CCOEFF_NORMED)
+    for whole, part in ((a.thumb, _inner(b.thumb)), (b.thumb, _inner(a.thumb)), (a.thumb, b.thumb)):
+        if float(cv2.meanStdDev(part)[1][0, 0]) >= _FLAT_DEVIATION:
+            found = cv2.matchTemplate(whole, part, cv2.TM_CCOEFF_NORMED)
+            break
     best = float(np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0).max())
     return 1.0 - min(max(best, 0.0), 1.0)
+
+
+def _inner(thumb: U8) -> U8:
+    """The middle: it can be found again wherever it moved within the margins around it."""
+    height, width = thumb.shape
+    margin_y, margin_x = height // 5, width // 4
+    return thumb[margin_y : height - margin_y, margin_x : width - margin_x]

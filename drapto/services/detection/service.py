@@ -33,7 +33,7 @@ from drapto.core.job import EncodeOptions
 from drapto.core.media import CropRect
 from drapto.services.detection.crop import CropDetector
 from drapto.services.detection.cuts import CutDetector
-from drapto.services.detection.features import U8, FeatureBackend, LumaFeatures
+from drapto.services.detection.features import U8, Bool, FeatureBackend, LumaFeatures
 from drapto.services.detection.grain import GrainDetector
 from drapto.services.detection.interlacing import InterlacingDetector
 from drapto.services.detection.scenes import runs, scenes
@@ -41,8 +41,10 @@ from drapto.services.detection.scenes import runs, scenes
 # 135 rows for 1080p: what cuts and complexity need, and small beside decoding.
 LUMA_HEIGHT = 144
 BATCH = 16  # frames a backend gets at once
-# A frame is black if 98 % of it is under code 32; FFmpeg's blackdetect has 98 % under 38.
+# A frame is black if 98 % of it is under code 32 (FFmpeg's blackdetect: 98 % under 38) and next
+# to nothing reaches 64, as text would.
 _BLACK_BELOW, _BLACK_SHARE = 32, 0.98
+_DIM_BELOW, _DIM_SHARE = 64, 0.999
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ class DetectionPass:
         features = self.backend.luma(stacked, self._last_luma)
         self._last_luma = stacked[-1]
         self._features.append(features)
-        black = features.dark_share(_BLACK_BELOW) >= _BLACK_SHARE
+        black = _is_black(features)
         for i in range(len(features)):
             mean, deviation = float(features.mean[i]), float(features.deviation[i])
             thumb = features.thumbs[i]
@@ -173,13 +175,10 @@ class DetectionPass:
         combs: InterlacingDetector,
         grain: GrainDetector,
     ) -> VideoAnalysis:
-        spatial, temporal, mean, dark = (
+        spatial, temporal, mean, black = (
             np.concatenate(parts)
             for parts in zip(
-                *(
-                    (f.spatial, f.temporal, f.mean, f.dark_share(_BLACK_BELOW))
-                    for f in self._features
-                ),
+                *((f.spatial, f.temporal, f.mean, _is_black(f)) for f in self._features),
                 strict=True,
             )
         )
@@ -194,7 +193,7 @@ class DetectionPass:
             color=self.video.track.color,
             interlacing=combs.decide(),
             grain=grain.level,
-            black_frames=runs(dark >= _BLACK_SHARE),
+            black_frames=runs(black),
             flash_frames=tuple(cutter.flashes),
             decoded_frames=len(pts),
             decoded_pts=None if agrees else tuple(pts),
@@ -228,6 +227,12 @@ def fixed_crop(asked: str | CropRect, video: SourceVideo) -> CropDecision | None
         )
     whole = (asked.width, asked.height) == (width, height)
     return CropDecision(rect=None if whole else asked, confidence=1.0, reason="As asked.")
+
+
+def _is_black(features: LumaFeatures) -> Bool:
+    dark = features.dark_share(_BLACK_BELOW) >= _BLACK_SHARE
+    black: Bool = dark & (features.dark_share(_DIM_BELOW) >= _DIM_SHARE)
+    return black
 
 
 def _repaired(pts: list[int]) -> tuple[list[int], tuple[str, ...]]:
