@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,7 +39,9 @@ class SourceVideo:
 
     `path` and `stream_index` name the file to decode: the source itself, or, where the source
     has no usable timestamps, its rewrapped copy in the work directory. `index` counts in the
-    time base of that file. `origin` is the source as the user knows it.
+    time base of that file. `origin` is the source as the user knows it. `late_s` is how much
+    later a frame is in the index than in `origin`: 0, but for a source that begins before 0
+    and had to be rewrapped; other tracks of `origin` are to be moved by as much.
     """
 
     origin: MediaInfo
@@ -46,6 +49,7 @@ class SourceVideo:
     path: Path
     stream_index: int
     index: FrameIndex
+    late_s: Fraction = Fraction(0)
 
 
 class MediaReader(Protocol):

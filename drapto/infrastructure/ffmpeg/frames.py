@@ -27,9 +27,10 @@ from drapto.infrastructure.ffmpeg.display_order import (
     display_order,
     never_reorders,
 )
-from drapto.infrastructure.ffmpeg.opening import ELEMENTARY_FORMATS, open_input
+from drapto.infrastructure.ffmpeg.opening import ELEMENTARY_FORMATS, missing_bytes, open_input
 from drapto.infrastructure.ffmpeg.packets import (
     NO_PTS,
+    PACKETS_PER_CHECK,
     Check,
     PacketTable,
     no_check,
@@ -38,6 +39,7 @@ from drapto.infrastructure.ffmpeg.packets import (
 )
 from drapto.infrastructure.ffmpeg.timestamps import (
     Timeline,
+    count,
     durations,
     from_own,
     from_rate,
@@ -76,7 +78,9 @@ def build_index(path: Path, track: Track, check: Check = no_check) -> FrameIndex
 def index_packets(path: Path, stream_index: int, check: Check = no_check) -> IndexedPackets:
     """As `build_index`, with what rewrapping needs. Errors: InputError."""
     table = read_packets(path, stream_index, check)
-    notes = _damage(table)
+    read = len(np.flatnonzero(table.shown))
+    table, notes = _damage(path, table)
+    clean_end = len(np.flatnonzero(table.shown)) == read
     table, clean_start, start_notes = _from_first_key(path, stream_index, table)
     line = _timeline(path, stream_index, table, check)
     if not len(line.rows):
@@ -96,7 +100,7 @@ def index_packets(path: Path, stream_index: int, check: Check = no_check) -> Ind
         synthetic=line.synthetic,
         notes=(*notes, *start_notes, *line.notes),
     )
-    return IndexedPackets(index, table, row_frame, faithful=line.own and clean_start)
+    return IndexedPackets(index, table, row_frame, faithful=line.own and clean_start and clean_end)
 
 
 def index_from_decoded(
@@ -112,7 +116,9 @@ def index_from_decoded(
         raise InputError("The decoder yields no frame at all.", hint="Copy the source again.")
     last = index.end_pts - int(pts[-1])
     fallback = int(np.median(index.duration)) if len(index) else 1
-    note = f"{len(pts)} frames can be decoded where the container has {len(index)}: {reason}"
+    note = (
+        f"{count(len(pts), 'frame')} can be decoded where the container has {len(index)}: {reason}"
+    )
     if moved:
         note += f" ({moved} of their timestamps had to be moved apart)"
     return FrameIndex(
@@ -125,7 +131,7 @@ def index_from_decoded(
     )
 
 
-def decoded_pts(path: Path, stream_index: int) -> list[int]:
+def decoded_pts(path: Path, stream_index: int, check: Check = no_check) -> list[int]:
     """The timestamp of every frame that PyAV decodes, in the order it yields them.
 
     Frames without one are left out, so a bare stream gives an empty list. Errors: InputError.
@@ -135,8 +141,11 @@ def decoded_pts(path: Path, stream_index: int) -> list[int]:
     found: list[int] = []
     with open_input(path) as container:
         stream = video_stream(container, stream_index, path)
-        stream.codec_context.thread_type = "AUTO"
-        for packet in container.demux(stream):
+        # With frame threads an error makes PyAV lose good frames that the ffmpeg program shows.
+        stream.codec_context.thread_type = "SLICE"
+        for number, packet in enumerate(container.demux(stream)):
+            if number % PACKETS_PER_CHECK == 0:
+                check()
             try:
                 frames = stream.codec_context.decode(packet)
             except (av.error.FFmpegError, ValueError):
@@ -160,19 +169,27 @@ def _timeline(path: Path, stream_index: int, table: PacketTable, check: Check) -
     return from_some(table, rows)
 
 
-def _damage(table: PacketTable) -> list[str]:
-    """What reading the packets showed to be wrong with the file."""
+def _damage(path: Path, table: PacketTable) -> tuple[PacketTable, list[str]]:
+    """Leave out a last packet that was cut in half; say what reading showed to be wrong."""
     notes = []
     if table.fault:
-        notes.append(f"reading stopped after {len(table)} packets: {table.fault}")
-    if table.corrupt:
-        notes.append(f"{table.corrupt} packets are damaged")
+        notes.append(f"reading stopped after {count(len(table), 'packet')}: {table.fault}")
     if table.promised > len(table):
         notes.append(
-            f"the container promises {table.promised} packets but only {len(table)} can be "
-            "read: the file was cut off"
+            f"the container promises {count(table.promised, 'packet')} but only {len(table)} can "
+            "be read: the file was cut off"
         )
-    return notes
+    if missing := missing_bytes(path):
+        notes.append(f"the file lacks its last {count(missing, 'byte')}: it was cut off")
+    whole = np.flatnonzero(~table.corrupt)
+    torn = np.arange(whole[-1] + 1 if len(whole) else len(table), len(table))
+    if len(torn):
+        table = without(table, torn)
+        notes.append(f"{count(len(torn), 'packet')} torn at the end left out")
+    damaged = int(np.count_nonzero(table.corrupt)) - len(torn)
+    if damaged:
+        notes.append(f"{count(damaged, 'packet')} marked as damaged")
+    return table, notes
 
 
 def _from_first_key(
@@ -190,9 +207,12 @@ def _from_first_key(
     leading = _undecodable_leading(path, stream_index, table, keys)
     notes = []
     if len(before):
-        notes.append(f"{len(before)} frames before the first key frame cannot be decoded")
+        notes.append(f"{count(len(before), 'frame')} before the first key frame cannot be decoded")
     if len(leading):
-        notes.append(f"{len(leading)} frames refer to a part that was cut off before the start")
+        notes.append(
+            f"{count(len(leading), 'frame')} at the start cannot be decoded without what was cut "
+            "off before them"
+        )
     gone = np.concatenate([before, leading]).astype(np.int64)
     return without(table, gone), not len(before), notes
 

@@ -8,10 +8,11 @@ paragraph each; what the file looks like instead of a video is guessed from its 
 
 from __future__ import annotations
 
+import os
 import stat
 from math import log2
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from drapto.core.errors import InputError
 
@@ -65,6 +66,8 @@ _OTHERS = {
     b"MZ": "a program",
     b"SQLite format 3": "a database",
 }
+_EBML, _SEGMENT = b"\x1aE\xdf\xa3", b"\x18S\x80g"
+
 _ENCRYPTED_BITS_PER_BYTE = 7.99
 """Entropy of 64 KiB of random bytes is 7.997 bits; of compressed video with its headers, less
 (7.9 for an H.264 Matroska file); so only files that libav knows nothing about are asked."""
@@ -90,6 +93,32 @@ def open_input(path: Path) -> InputContainer:
         return av.open(file_url(path), mode="r", options=dict(_OPTIONS), metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise _refusal(path, head, error) from error
+
+
+def missing_bytes(path: Path) -> int:
+    """How many bytes a Matroska file lacks of what its header announces; 0 for other files.
+
+    libavformat reads a file that was cut off without a word. EBML (RFC 8794): an identifier,
+    then a size whose leading zeros say how long it is; all ones mean 'not known'.
+    """
+    with path.open("rb") as file:
+        if file.read(4) != _EBML:
+            return 0
+        size, _ = _ebml_size(file)
+        file.seek(size, os.SEEK_CUR)
+        if file.read(4) != _SEGMENT:
+            return 0
+        size, known = _ebml_size(file)
+        return max(0, file.tell() + size - path.stat().st_size) if known else 0
+
+
+def _ebml_size(file: BinaryIO) -> tuple[int, bool]:
+    first = (file.read(1) or b"\xff")[0]
+    extra = 8 - first.bit_length()
+    if extra > 7:
+        return 0, False
+    value = int.from_bytes(bytes((first & (0x7F >> extra),)) + file.read(extra), "big")
+    return value, value != (1 << 7 * (extra + 1)) - 1
 
 
 def _check_readable(path: Path) -> None:
@@ -180,7 +209,7 @@ def _refusal(path: Path, head: bytes, error: Exception) -> InputError:
             "(the moov box) is missing or damaged, as when a copy or a recording was cut off.",
             hint="Copy it again, or repair it with a tool made for that.",
         )
-    if head.startswith(b"\x1aE\xdf\xa3"):
+    if head.startswith(_EBML):
         return InputError(
             f"{path} is a Matroska or WebM file that cannot be opened: {_detail(error)}. It is "
             "damaged or was cut off near its beginning.",

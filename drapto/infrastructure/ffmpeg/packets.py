@@ -56,7 +56,7 @@ class PacketTable:
     second_field: BoolArray  # completes the frame of the packet before it
     idr: BoolArray  # H.264, HEVC: nothing before it is needed or shown after it
     b_picture: BoolArray  # MPEG-1, -2 and -4: shown as soon as it is decoded
-    corrupt: int  # packets that the demuxer marks as damaged
+    corrupt: BoolArray  # the demuxer marks it as damaged
     fault: str  # why reading stopped before the end, or empty
     promised: int  # how many packets the container says it has, 0 if it does not
     size_bytes: int  # of all packets together
@@ -137,9 +137,8 @@ class _Notes:
         self._rate = told or None
         self._promised = stream.frames
         self._h264 = H264Pictures(context.extradata) if self._codec == "h264" else None
-        self._corrupt = 0
         self._size_bytes = 0
-        self.rows: list[tuple[int, int, int, bool, bool, bool, bool, bool]] = []
+        self.rows: list[tuple[int | bool, ...]] = []
 
     def take(self, packet: Packet[VideoStream]) -> None:
         key = packet.is_keyframe
@@ -157,12 +156,11 @@ class _Notes:
             shown = shown and not _is_hidden(self._codec, memoryview(packet))
         elif self._codec in _B_PICTURE_CODECS:
             b_picture = _is_b_picture(self._codec, bytes(packet))
-        self._corrupt += packet.is_corrupt
         self._size_bytes += packet.size
         pts = NO_PTS if packet.pts is None else packet.pts
         dts = NO_PTS if packet.dts is None else packet.dts
-        row = (pts, dts, packet.duration or 0, key, shown and not second, second, idr, b_picture)
-        self.rows.append(row)
+        flags = (key, shown and not second, second, idr, b_picture, packet.is_corrupt)
+        self.rows.append((pts, dts, packet.duration or 0, *flags))
 
     def table(self, format_name: str, fault: str) -> PacketTable:
         columns = list(zip(*self.rows, strict=True))
@@ -181,7 +179,7 @@ class _Notes:
             second_field=flags[2],
             idr=flags[3],
             b_picture=flags[4],
-            corrupt=self._corrupt,
+            corrupt=flags[5],
             fault=fault,
             promised=self._promised,
             size_bytes=self._size_bytes,

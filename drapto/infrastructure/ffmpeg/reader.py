@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,8 @@ def _open_video(media: MediaInfo, track: Track, work_dir: Path) -> SourceVideo:
         work_dir.mkdir(parents=True, exist_ok=True)
         index = rewrap(media.path, track.index, indexed.index, out, indexed=indexed, check=check)
         label.write_text(json.dumps(identity))
-    return SourceVideo(media, track, out, 0, index)
+    first_s = int(indexed.index.pts[0]) * indexed.index.time_base
+    return SourceVideo(media, track, out, 0, index, late_s=max(Fraction(0), -first_s))
 
 
 def _identity(media: MediaInfo, track: Track, indexed: IndexedPackets) -> dict[str, Any]:

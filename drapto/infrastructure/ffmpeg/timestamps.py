@@ -59,13 +59,13 @@ def from_own(table: PacketTable) -> Timeline:
         # The rest of the file follows this clock, up to its own next restart.
         pts[start:] += shift
         notes.append(
-            f"timestamps jump back by {float(shift * table.time_base):.3f} s at frame {start}; "
-            "what follows was moved to go on where the part before ends"
+            f"the clock starts anew at frame {start}; what follows was moved by "
+            f"{float(shift * table.time_base):.3f} s to go on where the part before ends"
         )
     order = np.argsort(pts, kind="stable")
     apart, moved = strictly_increasing(pts[order])
     if moved:
-        notes.append(f"{moved} timestamps were equal or went backwards and were moved apart")
+        notes.append(f"{count(moved, 'timestamp')} moved apart: equal to the one before")
     return Timeline(rows[order], apart, table.time_base, own=not notes, notes=tuple(notes))
 
 
@@ -136,3 +136,8 @@ def without(table: PacketTable, rows: Int64Array) -> PacketTable:
     shown = table.shown.copy()
     shown[rows] = False
     return replace(table, shown=shown)
+
+
+def count(number: int, what: str) -> str:
+    """'1 frame', '2 frames'."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
