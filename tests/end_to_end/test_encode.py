@@ -13,7 +13,7 @@ from drapto.core.job import EncodeResult
 from drapto.core.media import TrackKind
 from drapto.infrastructure.ffmpeg.probe import probe_file
 from tests.end_to_end.program import QUICK, drapto, events_of
-from tests.media import clips
+from tests.media import clips, tracks
 
 QUICKLY = {"preset": 13, "crf": 50.0}
 
@@ -24,7 +24,7 @@ async def encode(source: Path, output: Path, **overrides: object) -> EncodeResul
 
 
 async def test_every_frame_arrives_with_its_own_timestamp(tmp_path: Path) -> None:
-    source, cuts = clips.with_cuts(tmp_path)
+    source, _cuts = clips.with_cuts(tmp_path)
     output = tmp_path / "out.mkv"
     result = await encode(source, output)
     before, after = clips.decoded_frames(source), clips.decoded_frames(output)
@@ -36,7 +36,7 @@ async def test_every_frame_arrives_with_its_own_timestamp(tmp_path: Path) -> Non
 
 
 async def test_everything_beside_the_video_is_kept(tmp_path: Path) -> None:
-    source = clips.rich_tracks(tmp_path)
+    source = tracks.rich_tracks(tmp_path)
     output = tmp_path / "out.mkv"
     result = await encode(source, output)
     before, after = probe_file(source), probe_file(output)
@@ -108,7 +108,7 @@ async def test_bars_are_cut_off_and_said_so(tmp_path: Path) -> None:
 async def test_other_containers_are_named_with_what_they_cannot_hold(
     suffix: str, tmp_path: Path
 ) -> None:
-    source = clips.rich_tracks(tmp_path)
+    source = tracks.rich_tracks(tmp_path)
     output = tmp_path / f"out{suffix}"
     result = await encode(source, output)
     assert output.exists()

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -63,13 +64,15 @@ def nothing_runs_about(path: Path) -> bool:
     return anyio.run(wait)
 
 
-def kill_once(source: Path, output: Path, work: Path, after_events: int, sent: int) -> int:
-    """Start, send a signal after so many events, and return the exit status."""
+def kill_once(
+    source: Path, output: Path, work: Path, sent: int, until: Callable[[int, str], bool]
+) -> int:
+    """Start, send a signal once `until(number, event)` says so, and return the exit status."""
     process = start("encode", source, output, *QUICK, "--json", "--work-dir", work)
     assert process.stdout is not None
     with process.stdout:
-        for _ in range(after_events):
-            if not process.stdout.readline():
+        for number, line in enumerate(process.stdout):
+            if until(number, json.loads(line)["event"]):
                 break
         process.send_signal(sent)
         try:
@@ -91,7 +94,8 @@ def assert_survives(
     output, work = directory / "out.mkv", directory / "work"
     work.mkdir()
     for _ in range(kills):
-        kill_once(source, output, work, rng.randrange(0, 40), signal.SIGKILL)
+        moment = rng.randrange(0, 40)
+        kill_once(source, output, work, signal.SIGKILL, lambda number, _, at=moment: number >= at)
         assert nothing_runs_about(work)
         if output.exists():  # the signal came after the end
             break
@@ -127,7 +131,8 @@ def test_interrupted_job_exits_130_and_can_go_on(
 ) -> None:
     output, work = tmp_path / "out.mkv", tmp_path / "work"
     work.mkdir()
-    assert kill_once(source, output, work, 14, sent) == 130
+    code = kill_once(source, output, work, sent, lambda _, event: event == "segment_finished")
+    assert code == 130
     assert nothing_runs_about(work)
     assert not output.exists()
     entries = journal_of(work)

@@ -15,14 +15,14 @@ from pathlib import Path
 import anyio
 import anyio.abc
 
-from drapto.core.errors import ProcessFailedError, ResourceError
+from drapto.core.errors import ProcessFailedError
 from drapto.core.interfaces import ProgressCallback
-from drapto.core.resources import looks_like_disk_full
 from drapto.core.segments import EncodedSegment, SegmentTask
 from drapto.infrastructure.ffmpeg.decode import count_frames
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, frame_watcher
+from drapto.infrastructure.ffmpeg.run import run_writer
 from drapto.infrastructure.fingerprint import file_digest
-from drapto.infrastructure.process import ProcessResult, run_process
+from drapto.infrastructure.process import ProcessResult
 
 STALL_S = 1800.0  # an encoder that finishes no frame for this long hangs (4K at preset 0: 60 s)
 
@@ -49,7 +49,8 @@ class LocalSegmentExecutor:
         """Errors: ProcessFailedError (a hang included), ResourceError on a full disk."""
         partial = task.output.with_suffix(f".partial{task.output.suffix}")
         try:
-            ran = await self._encode(task.model_copy(update={"output": partial}), on_progress)
+            writing = task.model_copy(update={"output": partial})
+            ran = await _with_watchdog(self.command(writing), writing, on_progress)
             frames = await count_frames(partial, threads=max(1, task.settings.lp))
             digest = await file_digest(partial)
             size_bytes = partial.stat().st_size
@@ -68,25 +69,12 @@ class LocalSegmentExecutor:
             peak_rss_bytes=ran.peak_rss_bytes,
         )
 
-    async def _encode(self, task: SegmentTask, on_progress: ProgressCallback) -> ProcessResult:
-        command = self.command(task)
-        what = f"Encoding segment {task.segment.index}"
-        try:
-            return await _with_watchdog(command, what, on_progress)
-        except ProcessFailedError as error:
-            if looks_like_disk_full(error.stderr_tail):
-                raise ResourceError(
-                    f"{what}: no space is left for {task.output}.",
-                    hint="Free some space, or name another place with --work-dir, and run the "
-                    "same command again: finished segments are kept.",
-                ) from error
-            raise
-
 
 async def _with_watchdog(
-    command: list[str], what: str, on_progress: ProgressCallback
+    command: list[str], task: SegmentTask, on_progress: ProgressCallback
 ) -> ProcessResult:
     """Run the command; end it when no new frame has come out for STALL_S."""
+    what = f"Encoding segment {task.segment.index}"
     frames_seen = -1
     result: ProcessResult | None = None
 
@@ -98,8 +86,12 @@ async def _with_watchdog(
             on_progress(frames)
 
     with anyio.move_on_after(STALL_S) as scope:
-        result = await run_process(
-            command, what=what, env=_ENVIRONMENT, on_stdout_line=frame_watcher(on_frames)
+        result = await run_writer(
+            command,
+            what=what,
+            out=task.output,
+            on_stdout_line=frame_watcher(on_frames),
+            env=_ENVIRONMENT,
         )
     if result is None:
         raise ProcessFailedError(

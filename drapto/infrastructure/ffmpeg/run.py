@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from drapto.core.errors import ProcessFailedError, ResourceError
@@ -17,15 +18,17 @@ async def run_writer(
     what: str,
     out: Path,
     on_stdout_line: Callable[[str], None] | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> ProcessResult:
     """`run_process` for a program that writes `out`.
 
     Errors: ResourceError if no space is left; otherwise as `run_process`.
     """
     try:
-        return await run_process(argv, what=what, on_stdout_line=on_stdout_line)
+        return await run_process(argv, what=what, env=env, on_stdout_line=on_stdout_line)
     except ProcessFailedError as error:
-        if looks_like_disk_full(error.stderr_tail):
+        too_large = error.returncode == -signal.SIGXFSZ  # the limit of `ulimit -f`
+        if too_large or looks_like_disk_full(error.stderr_tail):
             raise ResourceError(
                 f"{what}: no space is left for {out}.",
                 hint="Free some space, or name another place with --work-dir, and run the same "
