@@ -12,8 +12,8 @@ MIB = 1024 * 1024
 
 _PIXELS = (854 * 480, 1280 * 720, 1920 * 1080, 3840 * 2160)
 _PEAK_MIB = {
-    1: (248, 454, 827, 3031),
-    2: (402, 736, 1412, 4934),
+    1: (248, 454, 827, 2939),
+    2: (402, 740, 1412, 4934),
     4: (565, 1050, 1880, 6656),
 }
 """Peak resident MiB of one ffmpeg worker by picture size and lp, decoder included.

@@ -13,17 +13,17 @@ Contract test: tests/infrastructure/test_resources.py.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
 import psutil
-import structlog
 
 from drapto.core.errors import ResourceError
 from drapto.core.resources import (
@@ -39,7 +39,7 @@ OBSERVED_MARGIN = 1.1  # scenes of one film differ in their peak by less than a 
 OBSERVATIONS_TO_LOWER = 3  # a short segment does not fill the look-ahead: one low peak is no proof
 UNLIMITED_BYTES = 1 << 62
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -187,13 +187,23 @@ class ResourceManager:
             leaks=self._leaks,
         )
 
-    async def check_leaks(self, work_dir: Path) -> Leaks:
-        """At the end of one job: what still belongs to it. Logged and counted, never raised."""
-        return self._count(await anyio.to_thread.run_sync(find_leaks, work_dir))
+    async def check_leaks(self, work_dir: Path, held: Path | None = None) -> Leaks:
+        """At the end of one job: what still belongs to it. Counted, never raised.
+
+        `held` is a file that its holder closes later: the lock.
+        """
+        found = await anyio.to_thread.run_sync(find_leaks, work_dir)
+        still_open = tuple(path for path in found.open_files if path != str(held))
+        return self._count(replace(found, open_files=still_open))
 
     async def close(self, work_dir: Path | None = None) -> Leaks:
-        """At the end of all jobs: slots still held, children still alive, and `check_leaks`."""
+        """At the end of all jobs: slots still held, children still alive, and `check_leaks`.
+
+        Goes to the program's own log, because no job's log is open any more.
+        """
         leaks = await anyio.to_thread.run_sync(self._find_all, work_dir)
+        if leaks.total:
+            _log.warning("Resources leaked: %s.", leaks)
         return self._count(leaks)
 
     def _find_all(self, work_dir: Path | None) -> Leaks:
@@ -211,9 +221,7 @@ class ResourceManager:
         )
 
     def _count(self, leaks: Leaks) -> Leaks:
-        if leaks.total:
-            self._leaks += leaks.total
-            _log.warning("resources_leaked", found=str(leaks), count=leaks.total)
+        self._leaks += leaks.total
         return leaks
 
 

@@ -52,7 +52,7 @@ def up_to(state: JobState) -> list[JournalEntry]:
         JobState.PROBING: [Probed(index_digest="d1", frames=96)],
         JobState.DETECTING: [AnalysisDone(analysis=analysis())],
         JobState.SEGMENTING: [SegmentsPlanned(segments=plan(4))],
-        JobState.ENCODING: [SegmentDone(encoded=encoded(i)) for i in range(4)] + [audio_done(1)],
+        JobState.ENCODING: [*(SegmentDone(encoded=encoded(i)) for i in range(4)), audio_done(1)],
         JobState.ASSEMBLING: [assembly_done()],
         JobState.VALIDATING: [Validated(passed=True)],
     }

@@ -79,7 +79,12 @@ async def test_entries_that_wait_together_share_their_way_to_the_disk(
 
     syncs: list[int] = []
     really = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda fd: (syncs.append(fd), really(fd))[1])
+
+    def counted(descriptor: int) -> None:
+        syncs.append(descriptor)
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", counted)
     journal = FileJournal(tmp_path)
     async with anyio.create_task_group() as group:
         for number in range(100):

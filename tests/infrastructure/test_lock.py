@@ -111,7 +111,8 @@ def test_a_lock_on_a_file_that_was_removed_meanwhile_is_not_taken_for_one(
     import fcntl
 
     path = tmp_path / "lock"
-    really, seen = fcntl.flock, []
+    really = fcntl.flock
+    seen: list[int] = []
 
     def remove_then_lock(descriptor: int, operation: int) -> None:
         if not seen:
