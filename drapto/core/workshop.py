@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
@@ -31,7 +32,11 @@ class TrackMaker(Protocol):
     ) -> AudioTrackFile: ...
 
     async def write_video_track(
-        self, segments: Sequence[EncodedSegment], index: FrameIndex, out: Path
+        self,
+        segments: Sequence[EncodedSegment],
+        index: FrameIndex,
+        out: Path,
+        sample_aspect_ratio: Fraction | None,
     ) -> VideoTrackFile: ...
 
     async def mux(

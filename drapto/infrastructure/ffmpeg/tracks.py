@@ -33,9 +33,15 @@ class FfmpegTracks:
         )
 
     async def write_video_track(
-        self, segments: Sequence[EncodedSegment], index: FrameIndex, out: Path
+        self,
+        segments: Sequence[EncodedSegment],
+        index: FrameIndex,
+        out: Path,
+        sample_aspect_ratio: Fraction | None,
     ) -> VideoTrackFile:
-        return await write_video_track(segments, index, out)
+        return await write_video_track(
+            segments, index, out, sample_aspect_ratio=sample_aspect_ratio
+        )
 
     async def mux(
         self,

@@ -23,6 +23,7 @@ async def assemble(job: JobContext, analysed: Analysed, mux: MuxPlan) -> None:
             [done[segment.index] for segment in analysed.segments],
             analysed.video.index,
             place.temp / "video.mp4",
+            analysed.plan.settings.sample_aspect_ratio,
         )
         audio = {index: done.audio for index, done in job.state.checkpoint.audio.items()}
         out = place.assembly / f"output{job.request.output.suffix.lower()}"
