@@ -83,5 +83,10 @@ def _pairs(tags: Mapping[str, str]) -> list[str]:
 
 
 def _escape(text: str) -> str:
-    """A backslash before everything that ends or opens something in FFMETADATA."""
-    return re.sub(r"([=;#\\\n\r])", r"\\\1", text.replace("\0", ""))
+    """A backslash before everything that ends or opens something in FFMETADATA.
+
+    ffmpeg takes any line that ends in a backslash for an unfinished one, an escaped backslash
+    too (measured with 9.0). A NUL, which ends the value for it, keeps the two apart.
+    """
+    escaped = re.sub(r"([=;#\\\n\r])", r"\\\1", text.replace("\0", ""))
+    return escaped + "\0" if text.endswith("\\") else escaped

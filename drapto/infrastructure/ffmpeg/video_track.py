@@ -62,9 +62,15 @@ class _Part:
 
 
 async def write_video_track(
-    segments: Sequence[EncodedSegment], index: FrameIndex, out: Path
+    segments: Sequence[EncodedSegment],
+    index: FrameIndex,
+    out: Path,
+    *,
+    sample_aspect_ratio: Fraction | None = None,
 ) -> VideoTrackFile:
     """Join `segments`, which cover `index` once and in order, into the MP4 file `out`.
+
+    `sample_aspect_ratio` None: what the segment files say.
 
     `out` appears only when it is whole. The work is done in a worker thread that stops when
     the caller is cancelled. Errors: SegmentFailedError, naming the segment, if one is missing,
@@ -72,7 +78,8 @@ async def write_video_track(
     """
     stop = threading.Event()
     try:
-        return await anyio.to_thread.run_sync(partial(_write, segments, index, out, stop))
+        work = partial(_write, segments, index, out, sample_aspect_ratio, stop)
+        return await anyio.to_thread.run_sync(work)
     finally:
         stop.set()  # a task cancelled from outside anyio leaves the thread: let it end
 
@@ -100,7 +107,11 @@ def timescale_of(time_base: Fraction) -> int:
 
 
 def _write(
-    segments: Sequence[EncodedSegment], index: FrameIndex, out: Path, stop: threading.Event
+    segments: Sequence[EncodedSegment],
+    index: FrameIndex,
+    out: Path,
+    aspect: Fraction | None,
+    stop: threading.Event,
 ) -> VideoTrackFile:
     parts = [_read_part(encoded, stop) for encoded in segments]
     _check_cover(parts, len(index))
@@ -113,7 +124,7 @@ def _write(
     partial_file = out.with_suffix(f".partial{out.suffix}")
     try:
         times = _Times(pts, dts, index.duration * ticks, Fraction(1, timescale))
-        _mux_parts(parts, times, partial_file, inline, stop)
+        _mux_parts(parts, times, partial_file, inline, aspect, stop)
         partial_file.replace(out)
     finally:
         partial_file.unlink(missing_ok=True)
@@ -140,6 +151,7 @@ def _mux_parts(
     times: _Times,
     out: Path,
     inline: dict[int, ParameterSets],
+    aspect: Fraction | None,
     stop: threading.Event,
 ) -> None:
     import av
@@ -154,7 +166,9 @@ def _mux_parts(
                 if stream is None:
                     stream = target.add_stream_from_template(template, opaque=True)
                     stream.time_base = times.time_base
-                    stream.metadata.clear()
+                    shape = aspect or template.sample_aspect_ratio
+                    if shape:  # AV1 has no place for it: the container's is the only one
+                        stream.codec_context.sample_aspect_ratio = shape
                 for k, packet in enumerate(_packets(source, stop)):
                     frame = part.start + int(part.shown[k])
                     if number in inline and packet.is_keyframe:

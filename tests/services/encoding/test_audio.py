@@ -162,7 +162,18 @@ async def test_unknown_layouts_are_encoded_without_losing_a_channel(
 ) -> None:
     source = tmp_path / "unknown.wav"
     graph = f"anullsrc=cl='{channels} channels':r=48000:d=0.2"
-    argv = [FFMPEG, "-v", "error", "-f", "lavfi", "-i", graph, "-c:a", "pcm_s16le", str(source)]
+    argv = [
+        str(FFMPEG),
+        "-v",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        graph,
+        "-c:a",
+        "pcm_s16le",
+        str(source),
+    ]
     subprocess.run(argv, check=True)
     encoding, _ = opus_encoding(audio(channels=channels, layout=None))
     assert encoding.channels == channels
