@@ -2,113 +2,40 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-import typer
-
-from cli.options import FILES, MACHINE, OUTPUT, PICTURE, ConfigFile
+from cli import encode_options as o
+from cli.options import ConfigFile
 
 if TYPE_CHECKING:
     from cli.runtime import Stop
 
 
-def _text(flag: str, metavar: str, panel: str, help_text: str) -> Any:
-    return typer.Option(
-        flag, metavar=metavar, show_default=False, help=help_text, rich_help_panel=panel
-    )
-
-
-def _switch(*flags: str, panel: str, help_text: str) -> Any:
-    return typer.Option(
-        *flags, metavar="", show_default=False, help=help_text, rich_help_panel=panel
-    )
-
-
-def _undo(flag: str) -> Any:
-    """Takes back what a settings file or the environment says; see docs/configuration.md."""
-    return typer.Option(flag, hidden=True)
-
-
-def _either(yes: bool, no: bool) -> bool | None:
-    return True if yes else False if no else None
-
-
 def encode(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", hidden=True)],
-    output: Annotated[str, typer.Argument(metavar="OUTPUT", hidden=True)],
-    crf: Annotated[str | None, _text(
-        "--crf", "Q", PICTURE,
-        "Quality: lower is better and bigger; quarter steps are fine. "
-        "(default: by the width; for svt-av1 24 up to 1280, 26 up to 1920, 28 above)",
-    )] = None,
-    preset: Annotated[str | None, _text(
-        "--preset", "0..13", PICTURE, "Effort: lower is slower and smaller. (default: 6)"
-    )] = None,
-    encoder: Annotated[str | None, _text(
-        "--encoder", "NAME", PICTURE, "svt-av1, x265 or x264. (default: svt-av1)"
-    )] = None,
-    crop: Annotated[str | None, _text(
-        "--crop", "auto|off|W:H:X:Y", PICTURE,
-        "Cut off black bars: where they are certain, never, or to this rectangle. (default: auto)",
-    )] = None,
-    audio: Annotated[str | None, _text(
-        "--audio", "opus|copy|none", PICTURE,
-        "Convert every audio track to Opus, copy it, or leave it out. (default: opus)",
-    )] = None,
-    video_stream: Annotated[str | None, _text(
-        "--video-stream", "N", PICTURE,
-        "Which video stream to encode, counted from 0. (default: the main one)",
-    )] = None,
-    strict_tracks: Annotated[bool, _switch(
-        "--strict-tracks", panel=PICTURE,
-        help_text="Refuse a file that has a track the output cannot hold. "
-        "(default: leave it out and say so)",
-    )] = False,
-    no_strict_tracks: Annotated[bool, _undo("--no-strict-tracks")] = False,
-    workers: Annotated[str | None, _text(
-        "--workers", "N|auto", MACHINE,
-        "Segments encoded at the same time. (default: auto, by cores, picture size and memory)",
-    )] = None,
-    memory: Annotated[str | None, _text(
-        "--memory", "GiB|auto", MACHINE,
-        "Memory all encoders may use together. (default: auto, by what is free)",
-    )] = None,
-    overwrite: Annotated[bool, _switch(
-        "--overwrite", panel=FILES,
-        help_text="Replace an output that is already there. "
-        "(default: refuse, or in a batch skip the file)",
-    )] = False,
-    no_resume: Annotated[bool, _switch(
-        "--no-resume", panel=FILES,
-        help_text="Start afresh. (default: go on where an interrupted run stopped)",
-    )] = False,
-    keep_work: Annotated[bool, _switch(
-        "--keep-work", panel=FILES,
-        help_text="Keep the work directory with log and manifest when done. (default: remove it)",
-    )] = False,
-    no_keep_work: Annotated[bool, _undo("--no-keep-work")] = False,
-    work_dir: Annotated[str | None, _text(
-        "--work-dir", "DIR", FILES, "Where unfinished work is kept. (default: beside the output)"
-    )] = None,
-    dry_run: Annotated[bool, _switch(
-        "--dry-run", panel=FILES, help_text="Print the plan and the commands, encode nothing."
-    )] = False,
-    json_lines: Annotated[bool, _switch(
-        "--json", panel=OUTPUT,
-        help_text="Print one JSON event a line on stdout; the log goes to stderr.",
-    )] = False,
-    metrics_file: Annotated[Path | None, _text(
-        "--metrics-file", "FILE", OUTPUT, "Write the numbers of the run in Prometheus text format."
-    )] = None,
+    inputs: o.Inputs,
+    output: o.Output,
+    crf: o.Crf = None,
+    preset: o.Preset = None,
+    encoder: o.EncoderName = None,
+    crop: o.Crop = None,
+    audio: o.Audio = None,
+    video_stream: o.VideoStream = None,
+    strict_tracks: o.StrictTracks = False,
+    no_strict_tracks: o.NoStrictTracks = False,
+    workers: o.Workers = None,
+    memory: o.Memory = None,
+    overwrite: o.Overwrite = False,
+    no_resume: o.NoResume = False,
+    keep_work: o.KeepWork = False,
+    no_keep_work: o.NoKeepWork = False,
+    work_dir: o.WorkDirectory = None,
+    dry_run: o.DryRun = False,
+    json_lines: o.JsonLines = False,
+    metrics_file: o.MetricsFile = None,
     config: ConfigFile = None,
-    verbose: Annotated[bool, _switch(
-        "-v", "--verbose", panel=OUTPUT, help_text="Print the log on stderr too."
-    )] = False,
-    quiet: Annotated[bool, _switch(
-        "-q", "--quiet", panel=OUTPUT, help_text="Print errors only."
-    )] = False,
-) -> int:  # fmt: skip
+    verbose: o.Verbose = False,
+    quiet: o.Quiet = False,
+) -> int:
     """Encode INPUT to OUTPUT.
 
     INPUT and OUTPUT are files; OUTPUT's extension (.mkv, .mp4, .webm) chooses the container.
@@ -139,3 +66,7 @@ def encode(
     from cli.runtime import run_command
 
     return run_command(body, verbose=verbose)
+
+
+def _either(yes: bool, no: bool) -> bool | None:
+    return True if yes else False if no else None

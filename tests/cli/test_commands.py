@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from cli.app import run
 from drapto._version import __version__
 from drapto.infrastructure.settings import Settings, flag_name
 from drapto.services.encoding.registry import ENCODERS
 from tests.end_to_end import program
 
 ROOT = Path(__file__).parents[2]
+Refused = Callable[..., tuple[int, str]]
 HEAVY = ("av", "cv2", "numpy", "torch")
 
 
 @pytest.fixture(autouse=True)
 def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No settings but those a test makes; its own directory as the current one."""
+    for name in [name for name in os.environ if name.upper().startswith("DRAPTO_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     here = tmp_path / "here"
@@ -106,14 +112,14 @@ class TestUsage:
         ],
     )
     def test_wrong_usage_is_one_paragraph_and_exit_code_2(
-        self, arguments: list[str], said: str
+        self, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        done = program.drapto(*arguments)
-        assert done.returncode == 2
-        assert said in done.stderr
-        assert done.stderr.startswith("Error: ")
-        assert "Traceback" not in done.stderr
-        assert done.stdout == ""
+        assert run(arguments) == 2
+        shown = capsys.readouterr()
+        assert said in shown.err
+        assert shown.err.startswith("Error: ")
+        assert shown.err.count("\n") == 1
+        assert shown.out == ""
 
     def test_with_json_wrong_settings_are_also_an_event(self) -> None:
         done = program.drapto("encode", "a.mkv", "b.mkv", "--json", "--preset", "99")
@@ -161,42 +167,49 @@ class TestConfigShow:
 
 
 class TestBatchPlanning:
-    def refused(self, *arguments: str | Path) -> tuple[int, str]:
-        done = program.drapto("encode", *arguments)
-        assert done.stdout == ""
-        return done.returncode, done.stderr
+    @pytest.fixture
+    def refused(self, capsys: pytest.CaptureFixture[str]) -> Refused:
+        def encode(*arguments: str) -> tuple[int, str]:
+            code = run(["encode", *arguments])
+            shown = capsys.readouterr()
+            assert shown.out == ""
+            return code, shown.err
 
-    def test_two_inputs_for_one_output_are_refused_before_any_work(self, own_world: Path) -> None:
+        return encode
+
+    def test_two_inputs_for_one_output_are_refused_before_any_work(
+        self, own_world: Path, refused: Refused
+    ) -> None:
         films = own_world / "films"
         films.mkdir()
         (films / "a.mp4").touch()
         (films / "a.mkv").touch()
-        code, said = self.refused("films", "out")
+        code, said = refused("films", "out")
         assert code == 2
         assert "would both become" in said
         assert not (own_world / "out").exists()
 
-    def test_several_inputs_need_a_directory(self, own_world: Path) -> None:
+    def test_several_inputs_need_a_directory(self, own_world: Path, refused: Refused) -> None:
         for name in ("a.mkv", "b.mkv", "c.mkv"):
             (own_world / name).touch()
-        assert self.refused("a.mkv", "b.mkv", "c.mkv")[0] == 2
-        code, said = self.refused("a.mkv", "b.mkv", "d.mkv")
+        assert refused("a.mkv", "b.mkv", "c.mkv")[0] == 2
+        code, said = refused("a.mkv", "b.mkv", "d.mkv")
         assert code == 2
         assert "d.mkv looks like a file" in said
 
-    def test_directory_onto_itself_is_refused(self, own_world: Path) -> None:
+    def test_directory_onto_itself_is_refused(self, own_world: Path, refused: Refused) -> None:
         (own_world / "films").mkdir()
         (own_world / "films" / "a.mp4").touch()
         (own_world / "same").symlink_to("films")
         for output in ("films", "./films/", "same"):
-            code, said = self.refused("films", output)
+            code, said = refused("films", output)
             assert code == 2
             assert "same directory" in said
 
-    def test_directory_without_videos_is_bad_input(self, own_world: Path) -> None:
+    def test_directory_without_videos_is_bad_input(self, own_world: Path, refused: Refused) -> None:
         (own_world / "films").mkdir()
         (own_world / "films" / "notes.txt").touch()
-        code, said = self.refused("films", "out")
+        code, said = refused("films", "out")
         assert code == 3
         assert "no video file" in said
 
@@ -233,6 +246,29 @@ def test_doctor_tries_the_encoders_instead_of_believing_the_list(tmp_path: Path)
     assert done.returncode == 4
     assert re.search(r"^encoder svt-av1\s+missing\s+libsvtav1 does not encode: no such device",
                      done.stdout, re.MULTILINE)  # fmt: skip
+
+
+def test_unexpected_error_leaves_its_traceback_where_the_message_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fault in Drapto cannot be provoked on demand, so one is put in."""
+
+    async def faulty(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("drapto.api.Drapto.encode", faulty)
+    assert run(["encode", "a.mkv", "b.mkv", "--json"]) == 1
+    shown = capsys.readouterr()
+    (event,) = [json.loads(line) for line in shown.out.splitlines()]
+    assert (event["event"], event["error"]) == ("job_failed", "ZeroDivisionError")
+    (line,) = [x for x in shown.err.splitlines() if x.startswith("Error: ")]
+    assert "report it" in line
+    crash = tmp_path / "state" / "drapto" / "crash.jsonl"
+    assert str(crash) in line
+    assert "ZeroDivisionError: oops" in json.loads(crash.read_text())["exception"]
+    assert "Traceback" not in shown.err
+    assert run(["encode", "a.mkv", "b.mkv", "-v"]) == 1
+    assert "Traceback" in capsys.readouterr().err
 
 
 def test_reader_that_goes_away_ends_probe_quietly(tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""The options of `drapto encode`, one type each. Defaults are said in the help because the value
+itself may come from a settings file; a test compares them with `Settings`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.options import FILES, MACHINE, OUTPUT, PICTURE
+
+
+def _text(flag: str, metavar: str, panel: str, help_text: str) -> Any:
+    return typer.Option(
+        flag, metavar=metavar, show_default=False, help=help_text, rich_help_panel=panel
+    )
+
+
+def _switch(*flags: str, panel: str, help_text: str) -> Any:
+    return typer.Option(
+        *flags, metavar="", show_default=False, help=help_text, rich_help_panel=panel
+    )
+
+
+def _undo(flag: str) -> Any:
+    """Takes back what a settings file or the environment says; see docs/configuration.md."""
+    return typer.Option(flag, hidden=True)
+
+
+Inputs = Annotated[list[str], typer.Argument(metavar="INPUT", hidden=True)]
+Output = Annotated[str, typer.Argument(metavar="OUTPUT", hidden=True)]
+
+Crf = Annotated[str | None, _text(
+    "--crf", "Q", PICTURE,
+    "Quality: lower is better and bigger; quarter steps are fine. "
+    "(default: by the width; for svt-av1 24 up to 1280, 26 up to 1920, 28 above)",
+)]  # fmt: skip
+Preset = Annotated[str | None, _text(
+    "--preset", "0..13", PICTURE, "Effort: lower is slower and smaller. (default: 6)"
+)]  # fmt: skip
+EncoderName = Annotated[str | None, _text(
+    "--encoder", "NAME", PICTURE, "svt-av1, x265 or x264. (default: svt-av1)"
+)]  # fmt: skip
+Crop = Annotated[str | None, _text(
+    "--crop", "auto|off|W:H:X:Y", PICTURE,
+    "Cut off black bars: where they are certain, never, or to this rectangle. (default: auto)",
+)]  # fmt: skip
+Audio = Annotated[str | None, _text(
+    "--audio", "opus|copy|none", PICTURE,
+    "Convert every audio track to Opus, copy it, or leave it out. (default: opus)",
+)]  # fmt: skip
+VideoStream = Annotated[str | None, _text(
+    "--video-stream", "N", PICTURE,
+    "Which video stream to encode, counted from 0. (default: the main one)",
+)]  # fmt: skip
+StrictTracks = Annotated[bool, _switch(
+    "--strict-tracks", panel=PICTURE,
+    help_text="Refuse a file that has a track the output cannot hold. "
+    "(default: leave it out and say so)",
+)]  # fmt: skip
+NoStrictTracks = Annotated[bool, _undo("--no-strict-tracks")]
+
+Workers = Annotated[str | None, _text(
+    "--workers", "N|auto", MACHINE,
+    "Segments encoded at the same time. (default: auto, by cores, picture size and memory)",
+)]  # fmt: skip
+Memory = Annotated[str | None, _text(
+    "--memory", "GiB|auto", MACHINE,
+    "Memory all encoders may use together. (default: auto, by what is free)",
+)]  # fmt: skip
+
+Overwrite = Annotated[bool, _switch(
+    "--overwrite", panel=FILES,
+    help_text="Replace an output that is already there. "
+    "(default: refuse, or in a batch skip the file)",
+)]  # fmt: skip
+NoResume = Annotated[bool, _switch(
+    "--no-resume", panel=FILES,
+    help_text="Start afresh. (default: go on where an interrupted run stopped)",
+)]  # fmt: skip
+KeepWork = Annotated[bool, _switch(
+    "--keep-work", panel=FILES,
+    help_text="Keep the work directory with log and manifest when done. (default: remove it)",
+)]  # fmt: skip
+NoKeepWork = Annotated[bool, _undo("--no-keep-work")]
+WorkDirectory = Annotated[str | None, _text(
+    "--work-dir", "DIR", FILES, "Where unfinished work is kept. (default: beside the output)"
+)]  # fmt: skip
+DryRun = Annotated[bool, _switch(
+    "--dry-run", panel=FILES, help_text="Print the plan and the commands, encode nothing."
+)]  # fmt: skip
+
+JsonLines = Annotated[bool, _switch(
+    "--json", panel=OUTPUT,
+    help_text="Print one JSON event a line on stdout; the log goes to stderr.",
+)]  # fmt: skip
+MetricsFile = Annotated[Path | None, _text(
+    "--metrics-file", "FILE", OUTPUT, "Write the numbers of the run in Prometheus text format."
+)]  # fmt: skip
+Verbose = Annotated[bool, _switch(
+    "-v", "--verbose", panel=OUTPUT, help_text="Print the log on stderr too."
+)]  # fmt: skip
+Quiet = Annotated[bool, _switch(
+    "-q", "--quiet", panel=OUTPUT, help_text="Print errors only."
+)]  # fmt: skip
