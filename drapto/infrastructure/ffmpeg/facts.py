@@ -1,9 +1,10 @@
 """Reads a finished file from end to end and says what is really in it.
 
-One pass: every packet of the tracks that are asked for is timed and hashed, and, with
-`decode`, given to the decoder at once. Nothing but timestamps and counts is kept. The work is
-done in a worker thread that stops when the caller is cancelled; libav releases the
-interpreter lock while it reads and decodes.
+Every packet of the tracks that are asked for is timed and hashed, and, with `decode`, given to
+the decoder at once. Nothing but timestamps and counts is kept. Audio is decoded beside the
+video in a pass of its own, so that the video decoder never waits for it. The work is done in
+worker threads that stop when the caller is cancelled; libav releases the interpreter lock while
+it reads and decodes.
 
     facts = await collect_facts(output)                                # everything, decoded
     facts = await collect_facts(source, decode=False, streams=(1, 2))  # audio and subtitles
@@ -14,16 +15,17 @@ Tests: tests/infrastructure/ffmpeg/test_facts.py.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
 import anyio.from_thread
 import anyio.to_thread
 
 from drapto.core.errors import InputError
-from drapto.core.facts import FileFacts
+from drapto.core.facts import FileFacts, TrackFacts
 from drapto.core.interfaces import ProgressCallback
 from drapto.core.media import MediaInfo, Track, TrackKind
 from drapto.infrastructure.ffmpeg.opening import open_input
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
     from drapto.infrastructure.ffmpeg.track_reader import TrackReader
 
-_PACKETS_PER_CHECK = 16  # how often the reading thread asks whether it is still wanted
+_PACKETS_PER_CHECK = 16  # how often a reading thread asks whether it is still wanted
 
 
 async def collect_facts(
@@ -48,50 +50,74 @@ async def collect_facts(
 ) -> FileFacts:
     """Read `path` from end to end.
 
-    `streams` limits the pass to these stream indices (None: all of them; empty: nothing is
+    `streams` limits the reading to these stream indices (None: all of them; empty: nothing is
     read, only what `media` says). `media` saves probing again. `threads` is the number of
     decoding threads for each video track, 0 for one a core. `on_progress` gets the number of
-    video frames decoded (or packets read, without `decode`) and is called from the worker
+    video frames decoded (or packets read, without `decode`) and is called from a worker
     thread. A file that cannot be opened or breaks off comes back with `fault` set: that is a
     finding, not an error of the reader.
     """
     stop = threading.Event()
-    work = partial(_collect, path, decode, streams, media, threads, on_progress, stop)
+    progress = _Progress(on_progress, stop)
     try:
-        return await anyio.to_thread.run_sync(work)
+        if media is None:
+            media = await anyio.to_thread.run_sync(probe_file, path)
+        passes = _passes(media, streams, decode)
+        read: list[_Pass] = [_Pass() for _ in passes]
+        async with anyio.create_task_group() as group:
+            for tracks, result in zip(passes, read, strict=True):
+                work = partial(_read, path, tracks, decode, threads, progress, result)
+                group.start_soon(anyio.to_thread.run_sync, work)
+        found = sorted((f for one in read for f in one.tracks), key=lambda track: track.index)
+        return FileFacts(media, tuple(found), "; ".join(one.fault for one in read if one.fault))
+    except InputError as error:
+        return FileFacts(media or _unreadable(path), (), f"the file cannot be opened: {error}")
     finally:
-        stop.set()  # a task cancelled from outside anyio leaves the thread: let it end
+        stop.set()  # a task cancelled from outside anyio leaves its threads: let them end
 
 
-def _collect(
+class _Pass:
+    """What one reading of the file found; filled in by its thread."""
+
+    def __init__(self) -> None:
+        self.tracks: tuple[TrackFacts, ...] = ()
+        self.fault = ""
+
+
+def _passes(
+    media: MediaInfo, streams: Collection[int] | None, decode: bool
+) -> list[Sequence[Track]]:
+    """Which tracks are read together: all, or the sound by itself where it is decoded."""
+    wanted = [track for track in media.tracks if streams is None or track.index in streams]
+    if not decode:
+        return [wanted] if wanted else []
+    sound = [track for track in wanted if track.kind is TrackKind.AUDIO]
+    rest = [track for track in wanted if track.kind is not TrackKind.AUDIO]
+    return [tracks for tracks in (rest, sound) if tracks]
+
+
+def _read(
     path: Path,
+    tracks: Sequence[Track],
     decode: bool,
-    streams: Collection[int] | None,
-    media: MediaInfo | None,
     threads: int,
-    on_progress: ProgressCallback | None,
-    stop: threading.Event,
-) -> FileFacts:
-    import av
-
+    progress: _Progress,
+    result: _Pass,
+) -> None:
     from drapto.infrastructure.ffmpeg.track_reader import TrackReader
 
     try:
-        media = media or probe_file(path)
-        with open_input(path) as container:
-            readers = {
-                track.index: TrackReader(container.streams[track.index], track, decode, threads)
-                for track in _wanted(media, streams)
-            }
-            progress = _Progress(on_progress, stop)
-            fault = _read_all(container, readers, progress)
-            return FileFacts(media, tuple(reader.facts() for reader in readers.values()), fault)
-    except (av.error.FFmpegError, InputError) as error:
-        return FileFacts(media or _unreadable(path), (), f"the file cannot be opened: {error}")
-
-
-def _wanted(media: MediaInfo, streams: Collection[int] | None) -> list[Track]:
-    return [track for track in media.tracks if streams is None or track.index in streams]
+        container = open_input(path)
+    except InputError as error:
+        result.fault = str(error)
+        return
+    with container:
+        readers = {
+            track.index: TrackReader(container.streams[track.index], track, decode, threads)
+            for track in tracks
+        }
+        result.fault = _read_all(container, readers, progress)
+        result.tracks = tuple(reader.facts() for reader in readers.values())
 
 
 def _unreadable(path: Path) -> MediaInfo:
@@ -105,8 +131,6 @@ def _read_all(
     """Feed every packet to its reader; the reason if the demuxer gave up, else empty."""
     import av
 
-    if not readers:
-        return ""
     video = {i for i, reader in readers.items() if reader.kind is TrackKind.VIDEO}
     packets = 0
     try:

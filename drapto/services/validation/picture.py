@@ -135,8 +135,8 @@ def _tag_row(
     said = {container_says}
     if facts is not None and facts.decoded is not None:
         said |= {getattr(form, name) for form in facts.decoded.forms}
-    if expected is None and name == "range":
-        expected = "tv"  # AV1 has one bit for the range: 'not said' is limited
+    if name == "range" and expected != "pc":
+        expected = "tv"  # where nothing is said, limited range is meant (H.264, E.2.1)
         said = {value or "tv" for value in said}
     actual = " and ".join(sorted(or_none(value) for value in said))
     return row(check, VIDEO, or_none(expected), actual, said == {expected})

@@ -241,3 +241,13 @@ async def test_a_file_of_noise_fails_as_unreadable_and_nothing_else(
     manifest = await judge.judge(noise)
 
     assert failures(manifest) == {("readable", "output")}
+
+
+async def test_every_check_is_explained_in_the_documentation(judge: Judge, good: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "manifest.md").read_text()
+    manifest = await judge.judge(good)
+
+    checks = {row.check for row in manifest.rows}
+    checks |= {check for _, expected in BROKEN.values() for check, _ in expected}
+
+    assert {check for check in checks if f"`{check}`" not in page} == set()

@@ -1,4 +1,4 @@
-"""The rules of comparison on plain values: laws about timestamps, pairing of tracks, the manifest."""
+"""The rules of comparison on plain values: timestamps, pairing of tracks, the manifest."""
 
 from __future__ import annotations
 
