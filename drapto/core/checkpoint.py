@@ -53,7 +53,7 @@ _EARLIEST: Mapping[type, JobState] = {
     SegmentDone: JobState.DETECTING,
     AssemblyDone: JobState.ASSEMBLING,
     Validated: JobState.VALIDATING,
-    Published: JobState.PUBLISHING,
+    Published: JobState.CREATED,  # once publishing has begun, also by the run that finds it done
     Discarded: JobState.CREATED,
 }
 
@@ -144,7 +144,7 @@ def apply(checkpoint: Checkpoint, entry: JournalEntry) -> Checkpoint:
         case Validated():
             return _validated(counted, entry)
         case Published():
-            return replace(counted, published=entry)
+            return _published(counted, entry)
         case Discarded():
             return _discarded(counted, entry)
 
@@ -205,6 +205,15 @@ def _validated(checkpoint: Checkpoint, entry: Validated) -> Checkpoint:
     if not entry.passed:
         return _without_assembly(checkpoint)
     return replace(checkpoint, validated=True)
+
+
+def _published(checkpoint: Checkpoint, entry: Published) -> Checkpoint:
+    """From now on the assembled file is the output."""
+    if checkpoint.assembly is None or not checkpoint.publishing:
+        raise StateError("Nothing was being published.")
+    file = checkpoint.assembly.assembled.model_copy(update={"path": entry.output})
+    assembly = checkpoint.assembly.model_copy(update={"assembled": file})
+    return replace(checkpoint, published=entry, assembly=assembly)
 
 
 def _discarded(checkpoint: Checkpoint, entry: Discarded) -> Checkpoint:

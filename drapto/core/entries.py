@@ -111,6 +111,8 @@ class Validated(_Entry):
 
 
 class Published(_Entry):
+    """The output is in its place: from now on it is what the assembled file was."""
+
     entry: Literal["published"] = "published"
     output: Path
     size_bytes: int

@@ -26,6 +26,7 @@ from drapto.core.entries import (
     JobCreated,
     JobResumed,
     JournalEntry,
+    Published,
     SourceFingerprint,
     Transition,
     parse_entry,
@@ -72,7 +73,8 @@ class Resumed:
     """The job goes on: everything in `checkpoint` has passed its recheck.
 
     `discarded` says in plain words what has to be made again. `already_published`: the run
-    before was killed between the rename and the note of it; the output is in its place.
+    before was killed between the rename and the note of it; the output is in its place, and
+    `checkpoint.assembly` names it as the assembled file.
     """
 
     checkpoint: Checkpoint
@@ -137,6 +139,7 @@ class StateManager:
         if assembly is not None and earlier.publishing:
             output = identity.request.output
             if await verify(output, assembly.size_bytes, assembly.digest) is None:
+                await self.record(Published(output=output, size_bytes=assembly.size_bytes))
                 return Resumed(checkpoint=self._checkpoint, already_published=True)
         discarded = await _bad_pieces(earlier, verify)
         for entry in discarded:

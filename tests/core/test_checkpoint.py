@@ -106,7 +106,6 @@ def test_a_journal_begins_with_job_created_and_has_it_once() -> None:
         (SegmentsPlanned(segments=plan(1)), JobState.PROBING),
         (assembly_done(), JobState.ENCODING),
         (Validated(passed=True), JobState.ASSEMBLING),
-        (Published(output=identity().request.output, size_bytes=1), JobState.VALIDATING),
     ],
 )
 def test_an_entry_is_refused_before_its_stage(entry: JournalEntry, too_early: JobState) -> None:
@@ -190,6 +189,17 @@ def test_a_failed_validation_drops_the_assembled_file() -> None:
     assert (failed.assembly, len(failed.segments)) == (None, 4)
     with pytest.raises(StateError, match="Nothing has been assembled"):
         apply(failed, Validated(passed=True))
+
+
+def test_what_is_published_is_the_assembled_file_from_then_on() -> None:
+    output = identity().request.output
+    published = Published(output=output, size_bytes=500)
+    with pytest.raises(StateError, match="Nothing was being published"):
+        apply(replay(up_to(JobState.VALIDATING)), published)
+    checkpoint = apply(replay(up_to(JobState.PUBLISHING)), published)
+    assert checkpoint.assembly is not None
+    assert checkpoint.assembly.assembled.path == output
+    assert checkpoint.published == published
 
 
 def test_entries_survive_the_way_through_json() -> None:

@@ -210,6 +210,17 @@ async def test_a_job_killed_right_after_its_rename_knows_that_it_is_published(
     opened = await StateManager(FileJournal(tmp_path)).open(who, verify=check_file)
     assert isinstance(opened, Resumed)
     assert opened.already_published
+    assert opened.checkpoint.assembly is not None
+    assert opened.checkpoint.assembly.assembled.path == tmp_path / "out.mkv"
+    again = await StateManager(FileJournal(tmp_path)).open(who, verify=check_file)
+    assert isinstance(again, Resumed)
+    assert again.already_published
+    (tmp_path / "out.mkv").unlink()  # and if it is taken away, it is made again
+    last = await StateManager(FileJournal(tmp_path)).open(who, verify=check_file)
+    assert isinstance(last, Resumed)
+    assert not last.already_published
+    assert last.discarded == ("The assembled file: out.mkv is missing",)
+    assert last.checkpoint.unfinished == ()
 
 
 async def test_a_strangers_file_in_the_outputs_place_is_not_taken_for_ours(tmp_path: Path) -> None:
