@@ -84,6 +84,7 @@ class VideoTrackFile(Value):
     start_s: Fraction
     frames: int
     timescale: int  # ticks per second in which every timestamp of the file is exact
+    inline_parameter_sets: bool = False  # H.264/HEVC sets stand before every key frame
 
 
 class AudioTrackFile(Value):

@@ -82,7 +82,7 @@ def encode_arguments(
     return [
         *_LOG,
         *PROGRESS_OPTIONS,
-        *("-copyts", "-i", f"file:{source.absolute()}", "-map", f"0:{index}"),
+        *_source(source, index),
         *("-af", filter_graph(encoding, start_s)),
         *("-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact"),
         *("-c:a", "libopus", "-vbr", "on", "-b:a", str(encoding.bit_rate)),
@@ -110,9 +110,15 @@ def probe_arguments(source: Path, index: int) -> list[str]:
     """Ask for the first decoded sample's time, one line of framecrc on stdout."""
     return [
         *_LOG,
-        *("-copyts", "-i", f"file:{source.absolute()}", "-map", f"0:{index}"),
+        *_source(source, index),
         *("-frames:a", "1", "-c:a", "pcm_s16le", "-f", "framecrc", "-"),
     ]
+
+
+def _source(source: Path, index: int) -> list[str]:
+    """One track of the source on its own clock; nothing but plain files is opened."""
+    opened = ("-copyts", "-protocol_whitelist", "file", "-i", f"file:{source.absolute()}")
+    return [*opened, "-map", f"0:{index}"]
 
 
 def parse_first_sample(text: str) -> Fraction | None:

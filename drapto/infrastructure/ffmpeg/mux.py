@@ -144,7 +144,7 @@ def mux_arguments(plan: MuxPlan, inputs: MuxInputs, shift_s: Fraction, out: Path
         *("-c", "copy", *codecs),
         *_described(plan, tracks=mapped + len(inputs.covers)),
         *_dispositions(plan, inputs.covers),
-        *_container_options(plan.container, inputs.video.timescale),
+        *_container_options(plan, inputs.video),
         *("-avoid_negative_ts", "disabled", "-f", str(plan.container), "-y"),
         f"file:{out.absolute()}",
     ]
@@ -229,15 +229,17 @@ def _dispositions(plan: MuxPlan, covers: Mapping[int, Path]) -> list[str]:
     return arguments
 
 
-def _container_options(container: Container, timescale: int) -> list[str]:
-    if container is Container.MP4:
-        factor = -(-MOVIE_TIMESCALE // timescale)
-        return [
-            *("-video_track_timescale", str(timescale)),
-            *("-movie_timescale", str(timescale * factor)),
-            *("-movflags", "+faststart"),
-        ]
-    return ["-cues_to_front", "1"]
+def _container_options(plan: MuxPlan, video: VideoTrackFile) -> list[str]:
+    if plan.container is not Container.MP4:
+        return ["-cues_to_front", "1"]
+    factor = -(-MOVIE_TIMESCALE // video.timescale)
+    hvc1 = plan.video.codec == "hevc" and not video.inline_parameter_sets
+    return [
+        *(("-tag:0", "hvc1") if hvc1 else ()),  # the only HEVC tag that Apple's players open
+        *("-video_track_timescale", str(video.timescale)),
+        *("-movie_timescale", str(video.timescale * factor)),
+        *("-movflags", "+faststart"),
+    ]
 
 
 async def _extract_covers(

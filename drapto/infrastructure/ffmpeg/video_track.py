@@ -133,6 +133,7 @@ def _write(
         start_s=int(index.pts[0]) * index.time_base,
         frames=len(index),
         timescale=timescale,
+        inline_parameter_sets=bool(inline),
     )
 
 

@@ -100,11 +100,20 @@ def encoded_audio(index: int) -> TrackPlan:
 
 
 def arguments(
-    plan: MuxPlan, shift_s: Fraction = Fraction(0), color: ColorInfo | None = None
+    plan: MuxPlan,
+    shift_s: Fraction = Fraction(0),
+    color: ColorInfo | None = None,
+    inline: bool = False,
 ) -> str:
     inputs = MuxInputs(
         source=MediaInfo(path=Path("/in/film.mkv"), format_name="", size_bytes=1),
-        video=VideoTrackFile(path=Path("/w/v.mp4"), start_s=Fraction(5), frames=1, timescale=24000),
+        video=VideoTrackFile(
+            path=Path("/w/v.mp4"),
+            start_s=Fraction(5),
+            frames=1,
+            timescale=24000,
+            inline_parameter_sets=inline,
+        ),
         audio={
             1: AudioTrackFile(
                 path=Path("/w/1.opus"), source_index=1, start_s=Fraction(11, 2), duration_s=1
@@ -164,3 +173,11 @@ def test_mp4_gets_an_exact_clock_and_its_index_in_front() -> None:
     said = arguments(plan_of(VIDEO, Container.MP4))
     assert "-video_track_timescale 24000 -movie_timescale 48000 -movflags +faststart" in said
     assert "-cues_to_front 1" in arguments(plan_of(VIDEO))
+
+
+def test_hevc_in_mp4_is_tagged_for_apple_unless_its_parameter_sets_are_in_the_stream() -> None:
+    plan = plan_of(VIDEO, Container.MP4)
+    hevc = plan.model_copy(update={"video": plan.video.model_copy(update={"codec": "hevc"})})
+    assert "-tag:0 hvc1" in arguments(hevc)
+    assert "hvc1" not in arguments(plan)
+    assert "hvc1" not in arguments(hevc, inline=True)
