@@ -18,13 +18,16 @@ def analyze(source: Source, config: ConfigFile = None, json_object: JsonFlag = F
     """
 
     async def body(stop: Stop) -> int:
+        from cli.render.console import waiting
         from cli.render.media_tables import print_analysis
+        from cli.text import path
         from drapto.api import Drapto
         from drapto.infrastructure.settings import load_settings
 
         settings = load_settings(config_file=config).settings
-        async with Drapto(settings) as drapto:
-            found = await drapto.analyze(Path(source), settings.encode_options())
+        with waiting(f"decoding {path(Path(source))}"):
+            async with Drapto(settings) as drapto:
+                found = await drapto.analyze(Path(source), settings.encode_options())
         print_analysis(found, json_object=json_object)
         return 0
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drapto.infrastructure.metrics import Metrics
-
 from cli.batch import Work, plan_work
+from cli.errors import Failure, describe
 from cli.jobs import Jobs
 from cli.render.frontend import choose_frontend
 from cli.render.view import JobView
@@ -19,6 +18,7 @@ from drapto.core.errors import DraptoError, UsageError
 from drapto.core.events import JobFailed
 from drapto.core.interfaces import EventSink
 from drapto.infrastructure.logging import LogSink, stderr_logger
+from drapto.infrastructure.metrics import Metrics
 from drapto.infrastructure.settings import Settings, load_settings
 from drapto.services.encoding.registry import encoder_named
 
@@ -50,8 +50,8 @@ def prepare(call: Call, stop: Stop) -> tuple[Jobs, Work]:
     )
     try:
         settings, work = _judge(call)
-    except DraptoError as error:
-        frontend.emit(_refused(call, error))
+    except (DraptoError, OSError) as error:
+        frontend.emit(_refused(call, describe(error)))
         raise
     sinks: list[EventSink] = [view, frontend]
     metrics = Metrics() if call.metrics_file else None
@@ -103,13 +103,13 @@ def _check_metrics_file(file: Path) -> None:
         raise UsageError(f"--metrics-file {file}: {directory} cannot be written to.")
 
 
-def _refused(call: Call, error: DraptoError) -> JobFailed:
+def _refused(call: Call, failure: Failure) -> JobFailed:
     return JobFailed(
         job="",
         source=Path(call.inputs[0]),
         output=Path(call.output),
-        error=type(error).__name__,
-        message=error.message,
-        hint=error.hint,
-        exit_code=error.exit_code,
+        error=failure.error,
+        message=failure.message,
+        hint=failure.hint,
+        exit_code=failure.exit_code,
     )

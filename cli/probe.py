@@ -18,12 +18,16 @@ def probe(source: Source, config: ConfigFile = None, json_object: JsonFlag = Fal
     """
 
     async def body(stop: Stop) -> int:
+        from cli.render.console import waiting
         from cli.render.media_tables import print_probe
+        from cli.text import path
         from drapto.api import Drapto
         from drapto.infrastructure.settings import load_settings
 
-        async with Drapto(load_settings(config_file=config).settings) as drapto:
-            media, index = await drapto.probe(Path(source))
+        settings = load_settings(config_file=config).settings
+        with waiting(f"reading {path(Path(source))}"):
+            async with Drapto(settings) as drapto:
+                media, index = await drapto.probe(Path(source))
         print_probe(media, index, json_object=json_object)
         return 0
 

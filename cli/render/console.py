@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import IO
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -56,7 +57,8 @@ def print_table(
     if console.is_terminal:
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for header, flag in zip(headers, to_right, strict=True):
-            table.add_column(header, justify="right" if flag else "left", overflow="fold")
+            side: Literal["left", "right"] = "right" if flag else "left"
+            table.add_column(header, justify=side, overflow="fold", min_width=len(header))
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         console.print(table)
@@ -74,3 +76,14 @@ def print_table(
 def write_line(console: Console, line: str) -> None:
     """One line as it is, never wrapped or cut."""
     console.print(Text(line), soft_wrap=True)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A sign of life on stderr while something takes its time, if a person is watching."""
+    console = make_console(sys.stderr)
+    if not is_display(console):
+        yield
+        return
+    with console.status(Text(what)):
+        yield

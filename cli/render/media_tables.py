@@ -57,6 +57,7 @@ def print_analysis(found: Analysis, *, json_object: bool) -> None:
     print_facts(console, _file_facts(video.origin))
     _print_tracks(console, video.origin)
     print_facts(console, _analysis_facts(found))
+    cuts = set(analysis.cuts)
     rows = [
         [
             str(segment.index),
@@ -64,7 +65,7 @@ def print_analysis(found: Analysis, *, json_object: bool) -> None:
             str(segment.end - 1),
             str(segment.frames),
             _clock(video.index.time_s(segment.start)),
-            "cut" if segment.start in set(analysis.cuts) else "",
+            "cut" if segment.start in cuts else "",
         ]
         for segment in segments
     ]

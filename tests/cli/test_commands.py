@@ -150,6 +150,13 @@ class TestConfigShow:
         }  # fmt: skip
         assert shown["settings"]["preset"] == {"value": 6, "source": "default", "from": None}
 
+    def test_locale_without_the_letters_is_no_reason_to_fail(self, own_world: Path) -> None:
+        (own_world / "drapto.toml").write_text("work_dir = '/tmp/früh'\n", encoding="utf-8")
+        ascii_only = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+        done = program.drapto("config", "show", **ascii_only)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert r"/tmp/fr\xfch" in done.stdout
+
     def test_unknown_key_is_refused_with_a_suggestion(self, own_world: Path) -> None:
         (own_world / "drapto.toml").write_text("crf = 26\nworker = 4\n")
         done = program.drapto("config", "show")

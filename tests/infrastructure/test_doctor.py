@@ -1,0 +1,45 @@
+"""What doctor says about what is not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from drapto.core.doctor import DoctorLine
+from drapto.infrastructure.doctor import collect
+from drapto.services.encoding.svt_av1 import SvtAv1
+from drapto.services.encoding.x26x import X264
+
+
+class NobodysEncoder(X264):
+    """Known to Drapto, but to no ffmpeg."""
+
+    @property
+    def ffmpeg_encoder(self) -> str:
+        return "libnobody"
+
+
+async def looked_at(*places: Path, ffmpeg: Path | None = None) -> dict[str, DoctorLine]:
+    lines = await collect(ffmpeg=ffmpeg, encoders=(SvtAv1(), NobodysEncoder()), places=list(places))
+    assert len({line.name for line in lines}) == len(lines)
+    return {line.name: line for line in lines}
+
+
+async def test_encoder_that_ffmpeg_lacks_is_a_warning_with_advice(tmp_path: Path) -> None:
+    lines = await looked_at(tmp_path)
+    assert lines["encoder svt-av1"].status == "ok"
+    assert lines["encoder x264"].status == "warning"
+    assert "libnobody" in lines["encoder x264"].detail
+    assert lines["encoder x264"].advice
+
+
+async def test_directory_that_is_not_made_yet_is_judged_by_its_disk(tmp_path: Path) -> None:
+    lines = await looked_at(tmp_path / "not" / "yet")
+    assert "GiB free" in lines[f"disk {tmp_path}/not/yet"].detail
+
+
+async def test_missing_ffmpeg_does_not_hide_the_rest(tmp_path: Path) -> None:
+    lines = await looked_at(tmp_path, ffmpeg=tmp_path / "no-ffmpeg")
+    assert lines["ffmpeg"].status == "missing"
+    assert lines["ffmpeg"].advice
+    assert "cores" in lines["CPU"].detail
+    assert "not used yet" in lines["GPU"].detail
