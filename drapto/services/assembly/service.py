@@ -91,7 +91,7 @@ def copy_instead(plan: MuxPlan, source_index: int, reason: str) -> MuxPlan:
                 f"({reason}), and {plan.container} cannot hold it as it is.",
                 hint="Use --audio none, or an output with the extension .mkv.",
             )
-        detail = f"{describe(track.source)} copied: encoding it failed ({reason})"
+        detail = f"{describe(track.source)}: encoding it failed ({reason})"
         tracks[place] = _keep(track.source, "copy", track.source.codec, detail)
         return plan.model_copy(update={"tracks": tuple(tracks)})
     raise KeyError(source_index)
@@ -133,7 +133,7 @@ class _Sorter:
 
     def _add_cover(self, track: Track) -> None:
         if holds_cover(self._container, track.codec):
-            self.tracks.append(_keep(track, "copy", track.codec, "cover art copied"))
+            self.tracks.append(_keep(track, "copy", track.codec, f"cover art ({track.codec})"))
         else:
             self._drop(track, f"{self._container} cannot hold a {track.codec} cover")
 
@@ -157,7 +157,7 @@ class _Sorter:
         elif action == "convert":
             self.tracks.append(_keep(track, "convert", said, f"{track.codec} -> {said}"))
         else:
-            self.tracks.append(_keep(track, "copy", said, f"{track.codec} copied"))
+            self.tracks.append(_keep(track, "copy", said, track.codec))
 
     def _add_data(self, track: Track) -> None:
         timecode = timecode_of(track)

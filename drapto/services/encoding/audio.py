@@ -101,16 +101,16 @@ def decide_audio(
         return AudioDecision(action="drop", detail="left out: --audio none", wanted=True)
     refusal = _cannot_encode(track)
     if mode == "copy" and holdable:
-        return AudioDecision(action="copy", detail=f"{describe(track)} copied")
+        return AudioDecision(action="copy", detail=describe(track))
     if mode == "opus" and track.codec == "opus":
-        return AudioDecision(action="copy", detail=f"{describe(track)} copied: already Opus")
+        return AudioDecision(action="copy", detail=f"{describe(track)}: already Opus")
     if refusal is None:
         encoding, note = opus_encoding(track)
         why = f"; {container} cannot hold {track.codec}" if mode == "copy" else ""
         detail = f"{describe(track)} -> Opus {encoding.bit_rate // 1000} kb/s{note}{why}"
         return AudioDecision(action="encode", encoding=encoding, detail=detail)
     if holdable:
-        return AudioDecision(action="copy", detail=f"{describe(track)} copied: {refusal}")
+        return AudioDecision(action="copy", detail=f"{describe(track)}: {refusal}")
     detail = f"{describe(track)}: {refusal}, and {container} cannot hold it as it is"
     return AudioDecision(action="drop", detail=detail)
 
