@@ -67,10 +67,11 @@ def video_rows(
 def _tolerance_s(index: FrameIndex, output: TrackFacts) -> float:
     """One tick of the output: half for rounding a frame, half for rounding the shift itself.
 
-    Matroska's tick is 1 ms. An index that is coarser than the output (1 ms in, 1/90000 out)
-    is exact in the output, so its own tick does not widen this.
+    Matroska's tick is 1 ms. Where the source's own tick is the coarser one, up to 1 ms, that
+    is taken: its frames are not known any better.
     """
-    return output.tick_s * 1.000_001  # float noise of the multiplication, far below a tick
+    tick_s = max(output.tick_s, min(float(index.time_base), 0.001))
+    return tick_s * 1.000_001  # float noise of the multiplication, far below a tick
 
 
 def _count_row(index: FrameIndex, output: TrackFacts) -> ManifestRow:

@@ -185,6 +185,21 @@ async def test_mp4_tracks_survive_in_matroska_and_in_mp4(tmp_path: Path) -> None
     assert not into_mp4.failed, "\n".join(map(str, into_mp4.failed))
 
 
+async def test_cues_that_mp4_cuts_short_are_named(tmp_path: Path) -> None:
+    cues = "1\n00:00:00,200 --> 00:00:01,500\nOne\n\n2\n00:00:01,000 --> 00:00:02,000\nTwo\n"
+    (tmp_path / "overlap.srt").write_text(cues)
+    source, output = tmp_path / "overlap.mkv", tmp_path / "overlap.mp4"
+    inputs = ("-i", clips.silent(tmp_path), "-i", tmp_path / "overlap.srt")
+    ffmpeg(*inputs, "-map", "0", "-map", "1", "-c", "copy", "-disposition:s:0", "0", source)
+
+    manifest = await (await judge_of(source, container=Container.MP4)).judge(
+        av1_of(source, output, "-c:s", "mov_text")
+    )
+
+    assert not manifest.failed, "\n".join(map(str, manifest.failed))
+    assert [row.check for row in manifest.named] == ["cue_ends"]
+
+
 async def test_hidden_frames_of_an_edit_list_are_not_missed(tmp_path: Path) -> None:
     source = clips.edit_list(tmp_path)
     output = av1_of(source, tmp_path / "out.mkv")
