@@ -71,6 +71,14 @@ def test_links_of_a_page_lead_somewhere(page: Path) -> None:
     assert [target for target in local if not (page.parent / target).exists()] == []
 
 
+def test_architecture_names_only_files_that_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = re.findall(r"`([\w./]+(?:\.py|\.toml|\.txt|/))`", page)
+    assert "core/interfaces.py" in named
+    homes = (ROOT, ROOT / "drapto")
+    assert [name for name in named if not any((home / name).exists() for home in homes)] == []
+
+
 def test_readme_opens_with_the_two_commands() -> None:
     block = README.partition("```sh\n")[2].partition("```")[0]
     commands = [line.partition("#")[0].split() for line in block.splitlines()]
