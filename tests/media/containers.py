@@ -29,10 +29,11 @@ def _coded(
 def webm_vp8_hidden(directory: Path) -> Path:
     """VP8 with alternate reference frames: packets that are never shown."""
     out = directory / "vp8.webm"
-    coding = "-c:v libvpx -b:v 120k -auto-alt-ref 1 -lag-in-frames 16 -g 48 -cpu-used 8"
+    coding = "-c:v libvpx -b:v 60k -auto-alt-ref 1 -lag-in-frames 16 -g 48 -cpu-used 8"
     options = (*coding.split(), "-passlogfile", str(directory / "vp8"))
-    ffmpeg(*pattern(72), *options, "-pass", "1", "-f", "null", "-")
-    ffmpeg(*pattern(72), *options, "-pass", "2", out)
+    source = pattern(72, size="160x90")
+    ffmpeg(*source, *options, "-pass", "1", "-f", "null", "-")
+    ffmpeg(*source, *options, "-pass", "2", out)
     return out
 
 
@@ -137,3 +138,13 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
     "gif": _coded("anim.gif", frames=12),
 }  # fmt: skip
 """By name: a builder taking a directory. No frame counts here: a full decode is the truth."""
+
+
+def shared(name: str, cache: Path) -> Path:
+    """The clip `name` of BUILDERS, made once in `cache` (such as tmp_path_factory's base)."""
+    directory = cache / f"clip-{name}"
+    marker = directory / "path.txt"
+    if not marker.exists():
+        directory.mkdir(exist_ok=True)
+        marker.write_text(BUILDERS[name](directory).name)
+    return directory / marker.read_text()

@@ -116,9 +116,7 @@ def index_from_decoded(
         raise InputError("The decoder yields no frame at all.", hint="Copy the source again.")
     last = index.end_pts - int(pts[-1])
     fallback = int(np.median(index.duration)) if len(index) else 1
-    note = (
-        f"{count(len(pts), 'frame')} can be decoded where the container has {len(index)}: {reason}"
-    )
+    note = f"{count(len(pts), 'frame')} decoded where the container has {len(index)}: {reason}"
     if moved:
         note += f" ({moved} of their timestamps had to be moved apart)"
     return FrameIndex(

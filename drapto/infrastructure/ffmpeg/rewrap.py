@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from shutil import disk_usage
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,7 +99,7 @@ def rewrap(
 
 
 def _check_space(path: Path, size_bytes: int, directory: Path) -> None:
-    free_bytes = shutil.disk_usage(directory).free
+    free_bytes = disk_usage(directory).free
     if free_bytes < size_bytes:
         raise ResourceError(
             f"{path} has to be copied into {directory} before it can be encoded in parts; that "
@@ -135,7 +135,10 @@ def read_rewrapped(
     if expected.shift:
         late_s = float(expected.shift * expected.time_base)
         notes = (*notes, f"the first frame lies {late_s:.3f} s before 0 and was moved to 0")
-    return replace(found, synthetic=False, notes=notes)
+    # NUT stores no durations; the last one cannot be told from the frame after it.
+    last = max(1, round(int(wanted.duration[-1]) * (wanted.time_base / found.time_base)))
+    duration = np.append(found.duration[:-1], last)
+    return replace(found, duration=duration, synthetic=False, notes=notes)
 
 
 def _same_times(found: FrameIndex, wanted: FrameIndex, shift_s: Fraction) -> bool:
