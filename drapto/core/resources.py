@@ -25,6 +25,11 @@ frames, a whole keyint, of `testsrc2` scaled up, with `noise=alls=12:allf=t`, st
 runs. 120 frames reach 0.90 to 1.0 of it, 60 frames 0.7.
 """
 
+_OWN_MIB = 120
+_OWN_MIB_PER_MEGAPIXEL = 83
+"""What Drapto itself takes: 147 MiB at 480p, 267 at 1080p, 783 at 2160p were measured for whole
+encodes (2026-11-21, ru_maxrss of the process itself). Detection's decoder takes most of it."""
+
 BUSY_CORES = {1: 1.05, 2: 2.7, 4: 3.5}
 """CPU time divided by wall time of one such worker that has the machine to itself."""
 
@@ -109,6 +114,11 @@ def estimate_worker_memory(width: int, height: int, lp: int) -> int:
     return int(mib * MEMORY_MARGIN * MIB)
 
 
+def own_memory_bytes(width: int, height: int) -> int:
+    """Bytes that Drapto's own process takes beside its workers."""
+    return int((_OWN_MIB + _OWN_MIB_PER_MEGAPIXEL * width * height / 1e6) * MIB)
+
+
 def plan_workers(
     *,
     cores: int,
@@ -120,7 +130,8 @@ def plan_workers(
 ) -> WorkerPlan:
     """How many workers, and which lp. Pure.
 
-    `workers` is the user's own wish and is kept. `segments` None: not known yet, many.
+    `memory_bytes` is for the workers and Drapto itself. `workers` is the user's own wish and is
+    kept. `segments` None: not known yet, many.
 
     One worker per core with lp=2 is the starting point: on 4 cores at 1080p, preset 6, four of
     them took 0.90 of the wall time of one plain ffmpeg run for the same bytes. lp does not
@@ -133,9 +144,10 @@ def plan_workers(
     ideal = _plan(fits_segments, cores, width, height, "one per core")
     if fits_segments < cores:
         ideal = replace(ideal, reason=f"there are only {fits_segments} segments")
-    if ideal.workers * ideal.memory_bytes <= memory_bytes:
+    for_workers = max(0, memory_bytes - own_memory_bytes(width, height))
+    if ideal.workers * ideal.memory_bytes <= for_workers:
         return ideal
-    return _plan_for_memory(cores, width, height, memory_bytes, fits_segments)
+    return _plan_for_memory(cores, width, height, for_workers, fits_segments)
 
 
 def _plan(workers: int, cores: int, width: int, height: int, reason: str) -> WorkerPlan:

@@ -17,6 +17,7 @@ from drapto.core.resources import (
     estimate_worker_memory,
     looks_like_disk_full,
     needed_disk_bytes,
+    own_memory_bytes,
     plan_workers,
 )
 
@@ -32,14 +33,14 @@ def test_four_cores_with_memory_get_four_workers_of_lp_2() -> None:
 def test_little_memory_gives_fewer_workers_and_says_why() -> None:
     plan = plan_workers(cores=4, width=1920, height=1080, memory_bytes=3 * GIB)
     assert plan.workers < 4
-    assert plan.workers * plan.memory_bytes <= 3 * GIB
-    assert "fits into 3.0 GiB" in plan.reason
+    assert plan.workers * plan.memory_bytes + own_memory_bytes(1920, 1080) <= 3 * GIB
+    assert "fits into 2.7 GiB of memory" in plan.reason
 
 
 def test_one_worker_is_planned_even_where_none_may_fit() -> None:
     plan = plan_workers(cores=4, width=3840, height=2160, memory_bytes=GIB)
     assert (plan.workers, plan.lp) == (1, 1)
-    assert "may not fit into 1.0 GiB" in plan.reason
+    assert "may not fit into 0.2 GiB" in plan.reason
 
 
 def test_few_segments_get_few_workers_with_a_higher_lp() -> None:
@@ -70,7 +71,8 @@ def test_a_plan_never_exceeds_cores_segments_or_memory(
     assert 1 <= plan.workers <= cores
     assert plan.lp in BUSY_CORES
     assert plan.workers <= max(1, segments or cores)
-    assert plan.workers == 1 or plan.workers * plan.memory_bytes <= memory_bytes
+    taken = plan.workers * plan.memory_bytes + own_memory_bytes(width, height)
+    assert plan.workers == 1 or taken <= memory_bytes
 
 
 @given(width=SIDES, height=SIDES, lp=st.integers(1, 8))
