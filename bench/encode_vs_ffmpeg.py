@@ -152,7 +152,7 @@ def _vmaf(output: Path, clip: Composed, args: argparse.Namespace) -> dict[str, f
     )
     subprocess.run(
         [FFMPEG, "-nostdin", "-v", "error", "-i", output, "-i", clip.path, "-lavfi", graph,
-         "-fps_mode", "passthrough",
+         "-an", "-fps_mode", "passthrough",
          "-f", "null", "-"],
         check=True,
         cwd=log.parent,
