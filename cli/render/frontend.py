@@ -29,6 +29,7 @@ from drapto.core.events import (
     Event,
     JobSkipped,
     JobStarted,
+    LeaksFound,
     PlanReady,
     SegmentFinished,
     SegmentProgress,
@@ -196,6 +197,10 @@ def rare_lines(event: Event) -> list[str]:
         case SegmentRetried():
             reason = text.printable(event.reason)
             return [f"segment {event.segment} is tried again (attempt {event.attempt}): {reason}"]
+        case LeaksFound():
+            held = [f"{event.slots} slots"] if event.slots else []
+            left = [*held, *event.processes, *event.open_files, *event.temporary_files]
+            return [f"warning: left behind: {text.printable(', '.join(left))}"]
         case JobSkipped():
             return [f"skipped {text.path(event.source)}: {text.printable(event.reason)}"]
         case CommandPlanned():

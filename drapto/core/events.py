@@ -98,6 +98,17 @@ class WarningRaised(Value):
     message: str
 
 
+class LeaksFound(Value):
+    """Something still belonged to the job after its end. Comes right before `job_finished`."""
+
+    event: Literal["leaks_found"] = "leaks_found"
+    job: str
+    slots: int  # requests for resources that were never given back
+    processes: tuple[str, ...]  # process number and name
+    open_files: tuple[str, ...]
+    temporary_files: tuple[str, ...]
+
+
 class CommandPlanned(Value):
     """Only with --dry-run: a command that would have run."""
 
@@ -145,6 +156,7 @@ Event = Annotated[
     | SegmentFinished
     | SegmentRetried
     | WarningRaised
+    | LeaksFound
     | CommandPlanned
     | JobFinished
     | JobFailed

@@ -56,6 +56,7 @@ class DecodedFacts:
     first_pts: int | None = None
     samples: int = 0  # of one channel
     sample_rate_hz: int = 0
+    end_s: float | None = None  # audio: when the last decoded sample has been heard
     forms: tuple[PictureForm, ...] = ()  # every different one, in order of appearance
 
     @property
@@ -108,7 +109,13 @@ class TrackFacts:
 
     @property
     def end_s(self) -> float:
-        """When the last packet stops being shown or heard; 0 for an empty track."""
+        """When the last thing has been shown or heard; 0 for an empty track.
+
+        For sound that was decoded it is the end of the last sample: a packet's duration leaves
+        open how much of it is padding.
+        """
+        if self.decoded is not None and self.decoded.end_s is not None:
+            return self.decoded.end_s
         return float(np.max(self.pts + self.duration)) * self.tick_s if len(self) else 0.0
 
     @property

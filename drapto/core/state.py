@@ -184,6 +184,14 @@ class StateManager:
         return self._checkpoint
 
 
+async def may_be_published(journal: Journal) -> bool:
+    """True if an earlier run got as far as publishing. Changes nothing."""
+    try:
+        return replay([parse_entry(raw) for raw in await journal.read()]).publishing
+    except StateError:
+        return False
+
+
 async def _bad_pieces(checkpoint: Checkpoint, verify: Verifier) -> list[Discarded]:
     """Whatever does not pass its recheck. Behind a sound assembled file nothing else is needed."""
     bad = []

@@ -18,6 +18,7 @@ from drapto.core.interfaces import EventSink, Journal, MediaReader, ProgressCall
 from drapto.core.job import JobRequest
 from drapto.core.manifest import Manifest
 from drapto.core.media import ColorInfo, FrameIndex, MediaInfo
+from drapto.core.resources import Leaks
 from drapto.core.segments import EncodedSegment, SegmentTask
 from drapto.core.tracks import Assembled, AudioTrackFile, MuxPlan, TrackPlan, VideoTrackFile
 
@@ -98,8 +99,8 @@ class JobPlace(Protocol):
         """Drop every finished piece of an earlier run."""
         ...
 
-    def remove(self) -> None:
-        """Drop the whole work directory."""
+    def remove(self) -> tuple[Path, ...]:
+        """Drop the work directory; returns what somebody else put into it, which stays."""
         ...
 
     def require_disk(self, needed_bytes: int) -> None:
@@ -110,10 +111,14 @@ class JobPlace(Protocol):
         """Runs until cancelled. Errors: ResourceError when the disk is as good as full."""
         ...
 
-    async def write_manifest(self, manifest: Manifest) -> Path: ...
+    async def write_manifest(self, manifest: Manifest) -> None: ...
 
-    async def check_leaks(self) -> str:
-        """What the job left behind though it should not have; empty if nothing."""
+    async def read_manifest(self) -> Manifest | None:
+        """The manifest an earlier run wrote; None if there is none that can be read."""
+        ...
+
+    async def check_leaks(self) -> Leaks:
+        """What the job left behind though it should not have. Closes the journal."""
         ...
 
 

@@ -28,6 +28,7 @@ from drapto.core.events import (
     JobFailed,
     JobFinished,
     JobStarted,
+    LeaksFound,
     SegmentFinished,
     SegmentProgress,
     SegmentRetried,
@@ -98,7 +99,7 @@ def _result_facts(event: JobFinished) -> dict[str, Any]:
 def _level_of(event: Event) -> str:
     if isinstance(event, SegmentProgress | StageProgress):
         return "debug"
-    if isinstance(event, WarningRaised | SegmentRetried):
+    if isinstance(event, WarningRaised | SegmentRetried | LeaksFound):
         return "warning"
     return "error" if isinstance(event, JobFailed) else "info"
 

@@ -21,12 +21,12 @@ from drapto.core.events import (
     JobFailed,
     JobFinished,
     JobStarted,
+    LeaksFound,
     SegmentFinished,
     SegmentRetried,
     StageFinished,
     WarningRaised,
 )
-from drapto.core.resources import Leaks
 from drapto.infrastructure.files import translate, write_atomically
 
 # A segment of 1 s to 10 s takes from a second (small, fast preset) to half an hour (4K, slow).
@@ -129,6 +129,8 @@ class Metrics:
                     self._segment(event)
                 case SegmentRetried():
                     self._segments_retried.inc()
+                case LeaksFound():
+                    self._count_leaks(event)
                 case WarningRaised():
                     self._warnings.inc()
                 case _:
@@ -153,12 +155,11 @@ class Metrics:
         self._segment_cpu_seconds.inc(max(0.0, event.cpu_s))
         self._worker_memory.observe(max(0, event.peak_rss_bytes))
 
-    def count_leaks(self, leaks: Leaks) -> None:
-        """Add what `ResourceManager.check_leaks` found."""
-        self._leaks.labels("slots").inc(leaks.slots)
-        self._leaks.labels("processes").inc(len(leaks.processes))
-        self._leaks.labels("open_files").inc(len(leaks.open_files))
-        self._leaks.labels("temporary_files").inc(len(leaks.temporary_files))
+    def _count_leaks(self, event: LeaksFound) -> None:
+        self._leaks.labels("slots").inc(event.slots)
+        self._leaks.labels("processes").inc(len(event.processes))
+        self._leaks.labels("open_files").inc(len(event.open_files))
+        self._leaks.labels("temporary_files").inc(len(event.temporary_files))
 
     def text(self) -> bytes:
         """Everything in Prometheus text format 0.0.4."""

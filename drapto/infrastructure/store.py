@@ -20,6 +20,7 @@ from drapto.core.entries import SourceFingerprint
 from drapto.core.interfaces import EventSink
 from drapto.core.job import JobRequest
 from drapto.core.manifest import Manifest
+from drapto.core.resources import Leaks
 from drapto.infrastructure import fingerprint, publish
 from drapto.infrastructure.disk import DiskGuard
 from drapto.infrastructure.files import write_atomically
@@ -50,8 +51,8 @@ class FileJobPlace:
     def reset(self) -> None:
         self._work.reset()
 
-    def remove(self) -> None:
-        self._work.remove()
+    def remove(self) -> tuple[Path, ...]:
+        return self._work.remove()
 
     def require_disk(self, needed_bytes: int) -> None:
         self._disk.require(needed_bytes)
@@ -59,15 +60,19 @@ class FileJobPlace:
     async def watch_disk(self) -> None:
         await self._disk.watch()
 
-    async def write_manifest(self, manifest: Manifest) -> Path:
-        path = self._work.manifest_file
-        await _write(path, manifest)
-        return path
+    async def write_manifest(self, manifest: Manifest) -> None:
+        await _write(self._work.manifest_file, manifest)
 
-    async def check_leaks(self) -> str:
+    async def read_manifest(self) -> Manifest | None:
+        try:
+            text = await anyio.Path(self._work.manifest_file).read_text("utf-8", "surrogateescape")
+            return Manifest.from_json(text)
+        except (OSError, ValueError):
+            return None
+
+    async def check_leaks(self) -> Leaks:
         await self.journal.aclose()
-        leaks = await self._resources.check_leaks(self.path, held=self.path / LOCK_NAME)
-        return str(leaks) if leaks.total else ""
+        return await self._resources.check_leaks(self.path, held=self.path / LOCK_NAME)
 
 
 class FileJobStore:

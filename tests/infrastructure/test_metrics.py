@@ -14,6 +14,7 @@ from drapto.core.events import (
     JobFailed,
     JobFinished,
     JobStarted,
+    LeaksFound,
     SegmentFinished,
     SegmentProgress,
     SegmentRetried,
@@ -21,7 +22,6 @@ from drapto.core.events import (
     WarningRaised,
 )
 from drapto.core.job import EncodeResult, Stage
-from drapto.core.resources import Leaks
 from drapto.core.segments import VideoSettings
 from drapto.infrastructure.metrics import Metrics
 
@@ -134,7 +134,15 @@ def test_a_job_that_ended_otherwise_is_counted_as_such(exit_code: int, outcome: 
 
 def test_leaks_are_counted_by_kind() -> None:
     metrics = Metrics()
-    metrics.count_leaks(Leaks(slots=2, open_files=("a",), temporary_files=("b", "c", "d")))
+    metrics.emit(
+        LeaksFound(
+            job="j",
+            slots=2,
+            processes=(),
+            open_files=("a",),
+            temporary_files=("b", "c", "d"),
+        )
+    )
     found = values(metrics)
     kinds = ("slots", "processes", "open_files", "temporary_files")
     assert [found[f"drapto_leaks_total{{kind={kind}}}"] for kind in kinds] == [2, 0, 1, 3]

@@ -163,12 +163,15 @@ class _AudioDecoder(_Decoder):
         self._first_pts: int | None = None
         self._samples = 0
         self._rate = 0
+        self._end_s: float | None = None
 
     def note(self, frame: AudioFrame) -> None:
         if self._first_pts is None:
             self._first_pts = frame.pts
             self._rate = frame.sample_rate
         self._samples += frame.samples
+        if frame.time is not None:
+            self._end_s = frame.time + frame.samples / frame.sample_rate
 
     def facts(self) -> DecodedFacts:
         return DecodedFacts(
@@ -179,6 +182,7 @@ class _AudioDecoder(_Decoder):
             first_pts=self._first_pts,
             samples=self._samples,
             sample_rate_hz=self._rate,
+            end_s=self._end_s,
         )
 
 

@@ -53,10 +53,13 @@ async def validate(job: JobContext, analysed: Analysed, mux: MuxPlan) -> Manifes
     await job.state.enter(JobState.VALIDATING)
     assembly = job.state.checkpoint.assembly
     assert assembly is not None
+    earlier = await job.place.read_manifest() if job.state.checkpoint.validated else None
+    if earlier is not None:
+        return earlier
     async with job.reporter.stage(Stage.VALIDATION) as report:
         facts = job.workshop.facts
         source_facts = await facts(
-            job.media.path, decode=False, streams=tracks_to_read(mux), media=job.media
+            job.media.path, decode=True, streams=tracks_to_read(mux), media=job.media
         )
         on_progress = job.reporter.progress(Stage.VALIDATION, len(analysed.video.index))
         output_facts = await facts(assembly.assembled.path, decode=True, on_progress=on_progress)

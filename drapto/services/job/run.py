@@ -8,8 +8,9 @@ import anyio
 
 from drapto._version import __version__
 from drapto.core.errors import DraptoError, ValidationFailedError
+from drapto.core.events import LeaksFound
 from drapto.core.job import EncodeResult
-from drapto.core.state import Fresh, JobIdentity, Resumed
+from drapto.core.state import Fresh, JobIdentity, Resumed, may_be_published
 from drapto.services.job.analysing import analyse
 from drapto.services.job.context import JobContext
 from drapto.services.job.encoding import encode
@@ -22,6 +23,8 @@ async def run_job(job: JobContext, started_s: float, refusal: DraptoError | None
     However it ends, the journal says so, and a work directory that is worth nothing goes.
     """
     try:
+        if refusal is not None and not await may_be_published(job.place.journal):
+            raise refusal
         opened = await _open(job)
         published = isinstance(opened, Resumed) and opened.already_published
         if refusal is not None and not published:
@@ -86,10 +89,18 @@ async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> 
 
 async def _end_well(job: JobContext) -> None:
     leaks = await job.place.check_leaks()
-    if leaks:
-        job.reporter.warn(f"Left behind: {leaks}")
+    if leaks.total:
+        job.reporter.emit(
+            LeaksFound(
+                job=job.reporter.job,
+                slots=leaks.slots,
+                processes=leaks.processes,
+                open_files=leaks.open_files,
+                temporary_files=leaks.temporary_files,
+            )
+        )
     if not job.request.run.keep_work:
-        job.place.remove()
+        _remove(job)
 
 
 async def _end_badly(job: JobContext, error: BaseException) -> None:
@@ -107,4 +118,11 @@ async def _end_badly(job: JobContext, error: BaseException) -> None:
         or isinstance(error, ValidationFailedError)
     )
     if not worth_keeping:
-        job.place.remove()
+        _remove(job)
+
+
+def _remove(job: JobContext) -> None:
+    foreign = job.place.remove()
+    if foreign:
+        names = ", ".join(str(path) for path in foreign)
+        job.reporter.warn(f"The work directory stays, because these files are not ours: {names}")

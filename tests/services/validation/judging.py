@@ -54,7 +54,7 @@ async def judge_of(
     plan = plan_mux(media, track, video_codec="av1", container=container, options=EncodeOptions())
     for index in copied:
         plan = copy_instead(plan, index, "the test wants it so")
-    seen = await collect_facts(source, decode=False, streams=(track.index,), media=media)
+    seen = await collect_facts(source, decode=True, streams=(track.index,), media=media)
     video = SourceVideo(media, track, source, track.index, index_of(seen.tracks[0]))
     settings = VideoSettings(
         width=track.width or 0,
@@ -62,7 +62,7 @@ async def judge_of(
         color=track.color,
         sample_aspect_ratio=track.sample_aspect_ratio,
     )
-    facts = await collect_facts(source, decode=False, streams=tracks_to_read(plan), media=media)
+    facts = await collect_facts(source, decode=True, streams=tracks_to_read(plan), media=media)
     return Judge(video, plan, settings, facts)
 
 
