@@ -170,22 +170,44 @@ def write_film(
 def _frame(plane: npt.NDArray[np.uint8], deep: bool, pixel_format: str) -> av.VideoFrame:
     height, width = plane.shape
     if pixel_format in ("yuv420p", "yuvj420p", "yuv420p10le") and not (height % 2 or width % 2):
-        dtype, scale = (np.uint16, 4) if deep else (np.uint8, 1)
-        chroma = np.full((height // 2, width), 128 * scale, dtype)
-        picture = np.concatenate([plane.astype(dtype) * dtype(scale), chroma])
+        chroma = np.full((height // 2, width), 128, np.uint8)
+        picture = np.concatenate([plane, chroma])
+        if deep:
+            return av.VideoFrame.from_ndarray(_wider(picture, 2), format=pixel_format)
         return av.VideoFrame.from_ndarray(picture, format=pixel_format)
-    if pixel_format in ("bgr0", "rgb24", "gbrp"):
-        return av.VideoFrame.from_ndarray(np.stack([plane] * 3, 2), format="rgb24").reformat(
-            format=pixel_format
-        )
-    gray = av.VideoFrame.from_ndarray(plane, format="gray")
+    if pixel_format in ("bgr0", "gbrp10le"):
+        rgb = av.VideoFrame.from_ndarray(np.stack([plane] * 3, 2), format="rgb24")
+        return rgb.reformat(format=pixel_format)
+    if pixel_format.startswith("gray"):
+        shift = {"gray": 0, "gray10le": 2, "gray16le": 8}[pixel_format]
+        if shift:
+            return av.VideoFrame.from_ndarray(_wider(plane, shift), format=pixel_format)
+        return av.VideoFrame.from_ndarray(plane, format=pixel_format)
     planar = av.VideoFrame(width, height, "yuv444p")
-    for target, values in zip(planar.planes, (plane, None, None), strict=True):
+    for number, target in enumerate(planar.planes):
         rows = np.full((height, target.line_size), 128, np.uint8)
-        if values is not None:
-            rows[:, :width] = values
+        if number == 0:
+            rows[:, :width] = plane
         target.update(rows.tobytes())
-    return gray if pixel_format == "gray" else planar.reformat(format=pixel_format)
+    return planar.reformat(format=pixel_format)
+
+
+def _wider(values: npt.NDArray[np.uint8], shift: int) -> npt.NDArray[np.uint16]:
+    return values.astype(np.uint16) << np.uint16(shift)
+
+
+def damage(path: Path, *, packet: int) -> None:
+    """Overwrite the coded data of one packet of a Matroska file, its headers left whole."""
+    with av.open(str(path)) as container:
+        packets = [p for p in container.demux(video=0) if p.size]
+        position, size = packets[packet].pos, packets[packet].size
+    assert position is not None
+    with path.open("r+b") as file:
+        file.seek(position)
+        block = file.read(size + 32)
+        start = block.index(bytes(packets[packet])[:16])
+        file.seek(position + start + 5)
+        file.write(b"\xff" * (size - 5))
 
 
 def source_of(path: Path, *, color: ColorInfo | None = None) -> SourceVideo:

@@ -22,6 +22,9 @@ _SURE_PICTURES = 24
 _MIN_EDGE_SHARE, _SURE_EDGE_SHARE = 0.05, 0.3  # of pictures that light the edge's whole line
 _MIN_SIDE_SHARE = 1 / 3  # a picture smaller than this share of a side is not believed
 _BAR_DEVIATION, _BAR_LEVEL = 2.0, 26.0  # 8-bit codes, of the mean picture inside a bar
+# A picture's first lines, over the whole film, against those a little further in: about 1 where
+# a bar begins, under this where the picture only darkens (a vignette, a lit spot in a dark room).
+_SHARP_RATIO, _FURTHER_IN = 0.4, 0.06  # the latter of the side
 _LOGO_CONTRAST = 8.0  # 8-bit codes by which a logo differs from its bar
 
 
@@ -104,6 +107,12 @@ def verdict(evidence: CropEvidence) -> CropDecision:
         return CropDecision(
             confidence=0.2, reason=f"Dark, but not an even bar: {' and '.join(uneven)}."
         )
+    soft = [side for side in bars if not _is_sharp(side, rect, evidence)]
+    if soft:
+        return CropDecision(
+            confidence=0.3,
+            reason=f"The picture fades away towards its edge: {' and '.join(soft)}.",
+        )
     shares = {side: evidence.edge_shares.get(side, 0.0) for side in bars}
     weakest = min(shares, key=lambda side: shares[side])
     if shares[weakest] < _MIN_EDGE_SHARE:
@@ -149,3 +158,23 @@ def _is_even(side: str, rect: CropRect, evidence: CropEvidence) -> bool:
     if side in evidence.logos:  # the median stands for the bar: a logo is the small rest
         bar = bar[np.abs(bar - np.median(bar)) < _LOGO_CONTRAST]
     return float(bar.std()) <= _BAR_DEVIATION and float(bar.mean()) <= _BAR_LEVEL
+
+
+def _is_sharp(side: str, rect: CropRect, evidence: CropEvidence) -> bool:
+    """Whether the mean picture is about as bright at this edge as further in."""
+    mean = evidence.mean_picture
+    height, width = evidence.shape
+    down, across = mean.shape[0] / height, mean.shape[1] / width
+    top, bottom = -int(-rect.y * down // 1), int((rect.y + rect.height) * down)
+    left, right = -int(-rect.x * across // 1), int((rect.x + rect.width) * across)
+    inner = mean[top:bottom, left:right]
+    profile = inner.mean(1 if side in ("top", "bottom") else 0)
+    if side in ("bottom", "right"):
+        profile = profile[::-1]
+    further = max(3, round(_FURTHER_IN * len(profile)))
+    if len(profile) <= 2 * further:
+        return True
+    black = min(float(mean.min()), _BAR_LEVEL)
+    # The very first line may hold a rest of the bar, where the reduction straddles the edge.
+    edge = float(profile[:2].max())
+    return edge - black >= _SHARP_RATIO * (float(profile[further]) - black)

@@ -240,12 +240,20 @@ def _distance(a: _Frame, b: _Frame) -> float:
         return min(1.0, change / _FLAT_CUT_CHANGE)
     if a.flat or b.flat:
         return 1.0
-    for whole, part in ((a.thumb, _inner(b.thumb)), (b.thumb, _inner(a.thumb)), (a.thumb, b.thumb)):
-        if float(cv2.meanStdDev(part)[1][0, 0]) >= _FLAT_DEVIATION:
-            found = cv2.matchTemplate(whole, part, cv2.TM_CCOEFF_NORMED)
-            break
+    whole, part = a.thumb, _inner(b.thumb)
+    if not _has_structure(part):
+        whole, part = b.thumb, _inner(a.thumb)
+    if not _has_structure(part):
+        whole, part = a.thumb, b.thumb
+    found = cv2.matchTemplate(whole, part, cv2.TM_CCOEFF_NORMED)
     best = float(np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0).max())
     return 1.0 - min(max(best, 0.0), 1.0)
+
+
+def _has_structure(thumb: U8) -> bool:
+    import cv2
+
+    return float(cv2.meanStdDev(thumb)[1][0, 0]) >= _FLAT_DEVIATION
 
 
 def _inner(thumb: U8) -> U8:

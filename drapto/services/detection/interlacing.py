@@ -1,6 +1,6 @@
 """Progressive, interlaced, telecined or mixed: from the pixels, flags only as a hint.
 
-`InterlacingDetector` looks at groups of consecutive frames, a dozen out of every 48, in three
+`InterlacingDetector` looks at groups of consecutive frames, a dozen out of every 72, in three
 upright strips at full vertical size. For each frame it compares how well lines weave: its own
 two fields, and each of its fields with the other field of the frame before (the idea of
 FFmpeg's idet filter; the decision rules here are our own).
@@ -23,7 +23,7 @@ from drapto.core.analysis import Interlacing
 from drapto.core.interfaces import LumaFrame
 from drapto.services.detection.features import U8, CombFeatures, FeatureBackend
 
-_PERIOD, _GROUP = 48, 12  # frames; 12 hold two whole five-frame telecine cycles
+_PERIOD, _GROUP = 72, 12  # frames; 12 hold two whole five-frame telecine cycles
 _STRIP_PX = 64
 _MIN_WEAVE = 0.6  # 8-bit codes by which weaves must differ to mean movement
 _MOVING = 1.25  # the worst weave over the best, in a frame with movement
