@@ -54,6 +54,10 @@ class _Mark:
     seen: int = 1
 
 
+def _nothing() -> npt.NDArray[np.float32]:
+    return np.zeros(0, dtype=np.float32)
+
+
 @dataclass
 class CropDetector:
     """One film of one size. `observe` every frame in order, then `decide`."""
@@ -70,6 +74,8 @@ class CropDetector:
     _marks: dict[str, _Mark] = field(default_factory=dict)
     _texts: list[tuple[int, int, Box]] = field(default_factory=list)  # frame, pictures before, box
     _mean: npt.NDArray[np.float32] | None = None
+    _rows: npt.NDArray[np.float32] = field(default_factory=_nothing)  # brightest means so far
+    _columns: npt.NDArray[np.float32] = field(default_factory=_nothing)
     _last: int = -1
 
     def observe(self, number: int, full: Plane, luma: U8, bit_depth: int) -> None:
@@ -124,7 +130,13 @@ class CropDetector:
 
         if self._mean is None:
             self._mean = np.zeros(luma.shape, dtype=np.float32)
+            self._rows = np.zeros(luma.shape[0], dtype=np.float32)
+            self._columns = np.zeros(luma.shape[1], dtype=np.float32)
         cv2.accumulate(luma, self._mean)
+        rows = cv2.reduce(luma, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F)
+        columns = cv2.reduce(luma, 0, cv2.REDUCE_AVG, dtype=cv2.CV_32F)
+        np.maximum(self._rows, rows[:, 0], out=self._rows)
+        np.maximum(self._columns, columns[0], out=self._columns)
 
     def _start(self, full: Plane, above: int) -> bool:
         """The first picture: from the outermost rows and columns that are widely lit."""
@@ -300,6 +312,8 @@ class CropDetector:
             picture=picture,
             pictures=self._pictures,
             edge_shares={side: count / looks for side, count in self._edges.items()},
+            brightest_rows=self._rows,
+            brightest_columns=self._columns,
             mean_picture=self._mean / np.float32(self._pictures),
             logos=frozenset(logos),
         )

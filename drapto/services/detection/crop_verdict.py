@@ -21,7 +21,9 @@ _MIN_PICTURES = 12  # half a second of film
 _SURE_PICTURES = 24
 _MIN_EDGE_SHARE, _SURE_EDGE_SHARE = 0.05, 0.3  # of pictures that light the edge's whole line
 _MIN_SIDE_SHARE = 1 / 3  # a picture smaller than this share of a side is not believed
-_BAR_DEVIATION, _BAR_LEVEL = 2.0, 26.0  # 8-bit codes, of the mean picture inside a bar
+# Inside a bar the mean picture is even, dark, and as dark as anything in the film (8-bit codes).
+_BAR_DEVIATION, _BAR_LEVEL, _BAR_ABOVE = 2.0, 26.0, 1.5
+_BAR_STAYS = 2.5  # codes by which a bar's lines may ever be brighter than the darkest ground
 # A picture's first lines, over the whole film, against those a little further in: about 1 where
 # a bar begins, under this where the picture only darkens (a vignette, a lit spot in a dark room).
 _SHARP_RATIO, _FURTHER_IN = 0.4, 0.06  # the latter of the side
@@ -68,7 +70,8 @@ class CropEvidence:
     shape: (rows, columns) of the frame. picture: the smallest box that held every picture.
     pictures: frames that were neither black nor text. edge_shares: per side, the share of them
     that lit a whole line at the edge. mean_picture: float32, at reduced size, 8-bit codes.
-    logos: sides whose bar carries one.
+    brightest_rows, brightest_columns: float32, the highest mean each line of the reduced luma
+    had in any picture. logos: sides whose bar carries one.
     """
 
     shape: tuple[int, int]
@@ -76,6 +79,8 @@ class CropEvidence:
     pictures: int
     edge_shares: Mapping[str, float]
     mean_picture: npt.NDArray[np.float32]
+    brightest_rows: npt.NDArray[np.float32]
+    brightest_columns: npt.NDArray[np.float32]
     logos: frozenset[str] = frozenset()
 
 
@@ -140,7 +145,7 @@ def _even_span(start: int, end: int, size: int) -> tuple[int, int]:
 
 
 def _is_even(side: str, rect: CropRect, evidence: CropEvidence) -> bool:
-    """Whether the mean picture is dark and even inside a bar, a logo left out."""
+    """Whether a bar is dark and even in the mean picture, and stays so; a logo left out."""
     height, width = evidence.shape
     mean = evidence.mean_picture
     down, across = mean.shape[0] / height, mean.shape[1] / width
@@ -155,9 +160,20 @@ def _is_even(side: str, rect: CropRect, evidence: CropEvidence) -> bool:
     }[side]
     if not bar.size:
         return True
+    darkest = float(np.percentile(mean, 1))
     if side in evidence.logos:  # the median stands for the bar: a logo is the small rest
         bar = bar[np.abs(bar - np.median(bar)) < _LOGO_CONTRAST]
-    return float(bar.std()) <= _BAR_DEVIATION and float(bar.mean()) <= _BAR_LEVEL
+    else:
+        lines = {
+            "top": evidence.brightest_rows[:top],
+            "bottom": evidence.brightest_rows[bottom:],
+            "left": evidence.brightest_columns[:left],
+            "right": evidence.brightest_columns[right:],
+        }[side]
+        if float(np.median(lines)) > darkest + _BAR_STAYS:
+            return False
+    level = float(bar.mean())
+    return float(bar.std()) <= _BAR_DEVIATION and level <= min(_BAR_LEVEL, darkest + _BAR_ABOVE)
 
 
 def _is_sharp(side: str, rect: CropRect, evidence: CropEvidence) -> bool:

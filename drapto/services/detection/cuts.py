@@ -41,8 +41,10 @@ _ISOLATED_RATIO = 8.0
 _SAME_DISTANCE, _RETURN_DISTANCE = 0.12, 0.2
 _LOCAL_WEIGHT = 1.5
 _ORDINARY = 0.7  # quantile of the steps around: what counts as ordinary here
+_LEAST_OF_USUAL = 0.5  # a cut changes at least this share of what motion around it does
 # A thumbnail whose luma deviates less than this has no structure to correlate.
 _FLAT_DEVIATION = 3.0
+_SURE_DEVIATION = 9.0  # from here on, correlation is not disturbed by rounding and noise
 _FLAT_CUT_CHANGE = 25.0  # two flat pictures this many codes apart are surely different
 _SMALL_CHANGE, _BIG_CHANGE = 12.0, 30.0  # of a burst of motion, of half a cut
 _FLASH_RISE = 12.0  # codes of mean luma
@@ -168,10 +170,13 @@ class CutDetector:
             return self._step(number)
         ordinary = float(np.quantile([self._step(n) for n in around], _ORDINARY))
         score = self._step(number) - _LOCAL_WEIGHT * ordinary - self._burst(number)
-        if self._at(number).flat or self._at(number - 1).flat:
+        frame, change = self._at(number), self._at(number).change
+        usual = float(np.quantile([self._at(n).change for n in around], _ORDINARY))
+        if change < _LEAST_OF_USUAL * usual:
+            return 0.0
+        if frame.flat or self._at(number - 1).flat:
             # Nothing to correlate at one end: only a change larger than those around counts.
-            change = float(np.quantile([self._at(n).change for n in around], _ORDINARY))
-            score *= min(1.0, max(0.0, self._at(number).change - change) / _FLAT_CUT_CHANGE)
+            score *= min(1.0, max(0.0, change - usual) / _FLAT_CUT_CHANGE)
         return max(0.0, score)
 
     def _burst(self, number: int) -> float:
@@ -247,7 +252,11 @@ def _distance(a: _Frame, b: _Frame) -> float:
         whole, part = a.thumb, b.thumb
     found = cv2.matchTemplate(whole, part, cv2.TM_CCOEFF_NORMED)
     best = float(np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0).max())
-    return 1.0 - min(max(best, 0.0), 1.0)
+    distance = 1.0 - min(max(best, 0.0), 1.0)
+    # Two faint pictures correlate badly by noise alone; what they differ by in light is certain.
+    faint = max(a.deviation, b.deviation) - _FLAT_DEVIATION
+    trust = min(1.0, faint / (_SURE_DEVIATION - _FLAT_DEVIATION))
+    return max(distance * trust, min(distance, change / _FLAT_CUT_CHANGE))
 
 
 def _has_structure(thumb: U8) -> bool:
