@@ -17,6 +17,7 @@ from drapto.core.segments import Segment, SegmentTask
 from drapto.core.workshop import Machine, Workshop
 from drapto.infrastructure import doctor
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary, find_ffmpeg, inspect_ffmpeg
+from drapto.infrastructure.ffmpeg.decode import payload_digests
 from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
 from drapto.infrastructure.ffmpeg.facts import collect_facts
 from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
@@ -100,6 +101,7 @@ def make_orchestrator(
         reader=PyAvReader(),
         tracks=FfmpegTracks(binary.path, executor.command),
         facts=collect_facts,
+        payload=payload_digests,
         store=FileJobStore(settings.state_dir, resources, log_level=settings.log_level),
         machine=Machine(
             cores=statistics.cpu_capacity,

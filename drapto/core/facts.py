@@ -58,6 +58,7 @@ class DecodedFacts:
     sample_rate_hz: int = 0
     end_s: float | None = None  # audio: when the last decoded sample has been heard
     forms: tuple[PictureForm, ...] = ()  # every different one, in order of appearance
+    note: str = ""  # how it was decoded, if not from this file
 
     @property
     def sound_s(self) -> float:

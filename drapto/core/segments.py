@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+from drapto.core.facts import PictureForm
 from drapto.core.media import ColorInfo, CropRect, Value
 
 
@@ -67,14 +68,23 @@ class SegmentTask(Value):
 
 
 class EncodedSegment(Value):
-    """A finished segment file. `frames` was counted by decoding it."""
+    """A finished segment file. `frames` and `forms` were found by decoding it once."""
 
     segment: Segment
     path: Path
     frames: int
     size_bytes: int
     digest: str  # blake2b-128 of the file, hex
+    payload_sha256: str = ""  # of its packets in stored order, hex
+    forms: tuple[PictureForm, ...] = ()  # every different kind of picture, in order
     attempt: int = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
     peak_rss_bytes: int = 0
+
+
+class PayloadDigests(Value):
+    """SHA-256, hex, over the packets of segment files: of each, and of all in order."""
+
+    each: tuple[str, ...]
+    joined: str

@@ -17,9 +17,9 @@ from drapto.core.facts import FileFacts
 from drapto.core.interfaces import EventSink, Journal, MediaReader, ProgressCallback
 from drapto.core.job import JobRequest
 from drapto.core.manifest import Manifest
-from drapto.core.media import ColorInfo, FrameIndex, MediaInfo
+from drapto.core.media import ColorInfo, FrameIndex, MediaInfo, TrackKind
 from drapto.core.resources import Leaks
-from drapto.core.segments import EncodedSegment, SegmentTask
+from drapto.core.segments import EncodedSegment, PayloadDigests, SegmentTask
 from drapto.core.tracks import Assembled, AudioTrackFile, MuxPlan, TrackPlan, VideoTrackFile
 
 SecondsCallback = Callable[[float], None]  # seconds of media done so far; from any thread
@@ -59,14 +59,20 @@ class TrackMaker(Protocol):
     def audio_command(self, media: MediaInfo, plan: TrackPlan, out: Path) -> list[str]: ...
 
 
+class PayloadReader(Protocol):
+    """Reads the packets of segment files again, without decoding. Errors: OSError."""
+
+    async def __call__(self, paths: Sequence[Path]) -> PayloadDigests: ...
+
+
 class FactsReader(Protocol):
-    """Reads a finished file from end to end."""
+    """Reads a finished file from end to end. `decode` says which kinds of track are decoded."""
 
     async def __call__(
         self,
         path: Path,
         *,
-        decode: bool,
+        decode: Collection[TrackKind],
         streams: Collection[int] | None = None,
         media: MediaInfo | None = None,
         on_progress: ProgressCallback | None = None,
@@ -174,5 +180,6 @@ class Workshop:
     reader: MediaReader
     tracks: TrackMaker
     facts: FactsReader
+    payload: PayloadReader
     store: JobStore
     machine: Machine

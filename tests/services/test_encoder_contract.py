@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drapto.infrastructure.ffmpeg.probe import probe_file
 
 from drapto.core.errors import UsageError
 from drapto.core.interfaces import Encoder
 from drapto.core.media import ColorInfo, ContentLight, CropRect, FrameIndex, MasteringDisplay
 from drapto.core.segments import Segment, SegmentTask, VideoSettings
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
-from drapto.infrastructure.ffmpeg.decode import count_frames
+from drapto.infrastructure.ffmpeg.decode import decode_segment
+from drapto.infrastructure.ffmpeg.probe import probe_file
 from drapto.services.encoding.command import encoded_color
 from drapto.services.encoding.registry import ENCODERS, encoder_named
 from drapto.services.encoding.tasks import EARLIER_S, seek_points
@@ -78,7 +78,7 @@ async def test_encodes_exactly_the_frames_of_the_segment(
 ) -> None:
     task = task_for(source, tmp_path / "segment.mkv", encoder=encoder.name)
     encode(encoder, task)
-    assert await count_frames(task.output) == 10
+    assert (await decode_segment(task.output)).frames == 10
     psnr = subprocess.run(
         [
             *(str(find_ffmpeg()), "-nostdin", "-v", "info", "-i", str(task.output)),
@@ -156,7 +156,7 @@ async def test_unusual_pictures_are_accepted(
     encode(encoder, task)
     after = probe_file(task.output).tracks[0]
     assert (after.width, after.height) == (before.width, before.height)
-    assert await count_frames(task.output) == 5
+    assert (await decode_segment(task.output)).frames == 5
 
 
 async def test_odd_sizes_are_encoded_or_refused_with_a_way_out(
@@ -182,7 +182,7 @@ async def test_odd_sizes_are_encoded_or_refused_with_a_way_out(
     encode(encoder, task)
     after = probe_file(task.output).tracks[0]
     assert (after.width, after.height) == (before.width, before.height)
-    assert await count_frames(task.output) == 5
+    assert (await decode_segment(task.output)).frames == 5
 
 
 def test_arguments_never_let_a_file_name_become_an_option(encoder: Encoder) -> None:

@@ -1,40 +1,85 @@
-"""Decodes a file from end to end and counts what comes out."""
+"""Decodes a segment file from end to end, and reads segment files again without decoding."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import anyio
 import anyio.from_thread
 import anyio.to_thread
 
-CANCEL_POLL_FRAMES = 16
+from drapto.core.facts import PictureForm
+from drapto.core.segments import PayloadDigests
+
+CANCEL_POLL_PACKETS = 16
 
 
-async def count_frames(path: Path, *, threads: int = 0) -> int:
-    """Frames of the first video stream that decode without an error.
+@dataclass(frozen=True)
+class SegmentDecode:
+    """What came out of a segment file. Damage ends the count: the caller knows how many there
+    must be. `payload_sha256` is over all packets, in stored order."""
 
-    A file that cannot be read to its end gives the frames before the damage: the caller knows
-    how many there must be. `threads` 0 uses all cores. Cancellable.
-    """
-    return await anyio.to_thread.run_sync(_count, path, threads)
+    frames: int
+    payload_sha256: str
+    forms: tuple[PictureForm, ...]  # every different kind of picture, in order of appearance
 
 
-def _count(path: Path, threads: int) -> int:
+async def decode_segment(path: Path, *, threads: int = 0) -> SegmentDecode:
+    """Decode the first video stream of `path`. `threads` 0 uses all cores. Cancellable."""
+    return await anyio.to_thread.run_sync(_decode, path, threads)
+
+
+async def payload_digests(paths: Sequence[Path]) -> PayloadDigests:
+    """The payload of segment files, read without decoding. Errors: OSError. Cancellable."""
+    return await anyio.to_thread.run_sync(_digests, paths)
+
+
+def _decode(path: Path, threads: int) -> SegmentDecode:
     import av
 
+    from drapto.infrastructure.ffmpeg.track_reader import picture_form
+
+    payload = sha256()
     frames = 0
+    forms: dict[PictureForm, None] = {}
     try:
         with av.open(f"file:{path}") as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = threads
             stream.codec_context.options = {"err_detect": "explode"}
-            for frame in container.decode(stream):
-                if frame.is_corrupt:
-                    break
-                frames += 1
-                if frames % CANCEL_POLL_FRAMES == 0:
+            for number, packet in enumerate(container.demux(stream)):
+                if packet.size:
+                    payload.update(packet)
+                for frame in packet.decode():
+                    if frame.is_corrupt:
+                        break
+                    frames += 1
+                    forms[picture_form(frame)] = None
+                if number % CANCEL_POLL_PACKETS == 0:
                     anyio.from_thread.check_cancelled()
     except (av.error.FFmpegError, IndexError):
-        return frames
-    return frames
+        pass  # what could be decoded until then is the answer
+    return SegmentDecode(frames, payload.hexdigest(), tuple(forms))
+
+
+def _digests(paths: Sequence[Path]) -> PayloadDigests:
+    import av
+
+    joined = sha256()
+    each = []
+    for path in paths:
+        anyio.from_thread.check_cancelled()
+        own = sha256()
+        try:
+            with av.open(f"file:{path}") as container:
+                for packet in container.demux(container.streams.video[0]):
+                    if packet.size:
+                        own.update(packet)
+                        joined.update(packet)
+        except (av.error.FFmpegError, IndexError):
+            own.update(b"unreadable")  # equal to nothing that was ever recorded
+        each.append(own.hexdigest())
+    return PayloadDigests(each=tuple(each), joined=joined.hexdigest())

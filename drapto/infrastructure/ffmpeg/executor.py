@@ -18,7 +18,7 @@ import anyio.abc
 from drapto.core.errors import ProcessFailedError
 from drapto.core.interfaces import ProgressCallback
 from drapto.core.segments import EncodedSegment, SegmentTask
-from drapto.infrastructure.ffmpeg.decode import count_frames
+from drapto.infrastructure.ffmpeg.decode import decode_segment
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, frame_watcher
 from drapto.infrastructure.ffmpeg.run import run_writer
 from drapto.infrastructure.fingerprint import file_digest
@@ -51,7 +51,7 @@ class LocalSegmentExecutor:
         try:
             writing = task.model_copy(update={"output": partial})
             ran = await _with_watchdog(self.command(writing), writing, on_progress)
-            frames = await count_frames(partial, threads=max(1, task.settings.lp))
+            decoded = await decode_segment(partial, threads=max(1, task.settings.lp))
             digest = await file_digest(partial)
             size_bytes = partial.stat().st_size
             partial.replace(task.output)
@@ -60,9 +60,11 @@ class LocalSegmentExecutor:
         return EncodedSegment(
             segment=task.segment,
             path=task.output,
-            frames=frames,
+            frames=decoded.frames,
             size_bytes=size_bytes,
             digest=digest,
+            payload_sha256=decoded.payload_sha256,
+            forms=decoded.forms,
             attempt=task.attempt,
             wall_s=ran.wall_s,
             cpu_s=ran.cpu_s,

@@ -1,13 +1,13 @@
 """Reads a finished file from end to end and says what is really in it.
 
-Every packet of the tracks that are asked for is timed and hashed, and, with `decode`, given to
-the decoder at once. Nothing but timestamps and counts is kept. Audio is decoded beside the
-video in a pass of its own, so that the video decoder never waits for it. The work is done in
-worker threads that stop when the caller is cancelled; libav releases the interpreter lock while
-it reads and decodes.
+Every packet of the tracks that are asked for is timed and hashed, and, where `decode` names its
+kind, given to the decoder at once. Nothing but timestamps and counts is kept. Audio is decoded
+beside the video in a pass of its own, so that the video decoder never waits for it. The work is
+done in worker threads that stop when the caller is cancelled; libav releases the interpreter
+lock while it reads and decodes.
 
     facts = await collect_facts(output)                                # everything, decoded
-    facts = await collect_facts(source, decode=False, streams=(1, 2))  # audio and subtitles
+    facts = await collect_facts(source, decode=(), streams=(1, 2))     # audio and subtitles
 
 Tests: tests/infrastructure/ffmpeg/test_facts.py.
 """
@@ -36,13 +36,14 @@ if TYPE_CHECKING:
 
     from drapto.infrastructure.ffmpeg.track_reader import TrackReader
 
+DECODABLE = frozenset({TrackKind.VIDEO, TrackKind.AUDIO})
 _PACKETS_PER_CHECK = 16  # how often a reading thread asks whether it is still wanted
 
 
 async def collect_facts(
     path: Path,
     *,
-    decode: bool = True,
+    decode: Collection[TrackKind] = DECODABLE,
     streams: Collection[int] | None = None,
     media: MediaInfo | None = None,
     threads: int = 0,
@@ -85,11 +86,11 @@ class _Pass:
 
 
 def _passes(
-    media: MediaInfo, streams: Collection[int] | None, decode: bool
+    media: MediaInfo, streams: Collection[int] | None, decode: Collection[TrackKind]
 ) -> list[Sequence[Track]]:
     """Which tracks are read together: all, or the sound by itself where it is decoded."""
     wanted = [track for track in media.tracks if streams is None or track.index in streams]
-    if not decode:
+    if TrackKind.AUDIO not in decode:
         return [wanted] if wanted else []
     sound = [track for track in wanted if track.kind is TrackKind.AUDIO]
     rest = [track for track in wanted if track.kind is not TrackKind.AUDIO]
@@ -99,7 +100,7 @@ def _passes(
 def _read(
     path: Path,
     tracks: Sequence[Track],
-    decode: bool,
+    decode: Collection[TrackKind],
     threads: int,
     progress: _Progress,
     result: _Pass,
@@ -113,7 +114,9 @@ def _read(
         return
     with container:
         readers = {
-            track.index: TrackReader(container.streams[track.index], track, decode, threads)
+            track.index: TrackReader(
+                container.streams[track.index], track, track.kind in decode, threads
+            )
             for track in tracks
         }
         result.fault = _read_all(container, readers, progress)

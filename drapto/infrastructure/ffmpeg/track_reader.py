@@ -135,15 +135,11 @@ class _VideoDecoder(_Decoder):
         context.thread_type = "AUTO"
         context.thread_count = threads
         self._pts: list[int] = []
-        self._forms: dict[tuple[Any, ...], None] = {}
+        self._forms: dict[PictureForm, None] = {}
 
     def note(self, frame: VideoFrame) -> None:
         self._pts.append(frame.pts if frame.pts is not None else -1)
-        form = (
-            frame.width, frame.height, frame.format.name,
-            frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range,
-        )  # fmt: skip
-        self._forms[form] = None
+        self._forms[picture_form(frame)] = None
 
     def facts(self) -> DecodedFacts:
         return DecodedFacts(
@@ -153,7 +149,7 @@ class _VideoDecoder(_Decoder):
             first_error=self.first_error,
             pts=np.array(self._pts, dtype=np.int64),
             first_pts=min(self._pts) if self._pts else None,
-            forms=tuple(_form(*form) for form in self._forms),
+            forms=tuple(self._forms),
         )
 
 
@@ -195,21 +191,14 @@ def _decoder(stream: Stream, track: Track, threads: int) -> _Decoder | None:
     return None
 
 
-def _form(
-    width: int,
-    height: int,
-    pixel_format: str,
-    primaries: int,
-    transfer: int,
-    matrix: int,
-    range_: int,
-) -> PictureForm:
+def picture_form(frame: VideoFrame) -> PictureForm:
+    """The shape and colour of a decoded frame."""
     return PictureForm(
-        width=width,
-        height=height,
-        pixel_format=pixel_format,
-        primaries=PRIMARIES.get(primaries),
-        transfer=TRANSFERS.get(transfer),
-        matrix=MATRICES.get(matrix),
-        range=RANGES.get(range_),
+        width=frame.width,
+        height=frame.height,
+        pixel_format=frame.format.name,
+        primaries=PRIMARIES.get(frame.color_primaries),
+        transfer=TRANSFERS.get(frame.color_trc),
+        matrix=MATRICES.get(frame.colorspace),
+        range=RANGES.get(frame.color_range),
     )

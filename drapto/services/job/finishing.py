@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from drapto.core.entries import AssemblyDone, Published, Validated
+from drapto.core.facts import FileFacts
 from drapto.core.job import JobState, Stage
 from drapto.core.manifest import Manifest
+from drapto.core.media import TrackKind
+from drapto.core.segments import EncodedSegment
 from drapto.core.tracks import MuxPlan
 from drapto.services.job.analysing import Analysed
 from drapto.services.job.context import JobContext
+from drapto.services.validation.attested import with_attested_video, with_video_of
 from drapto.services.validation.service import Validator, tracks_to_read
 
 
@@ -59,18 +66,21 @@ async def validate(job: JobContext, analysed: Analysed, mux: MuxPlan) -> Manifes
     async with job.reporter.stage(Stage.VALIDATION) as report:
         facts = job.workshop.facts
         source_facts = await facts(
-            job.media.path, decode=True, streams=tracks_to_read(mux), media=job.media
+            job.media.path,
+            decode={TrackKind.AUDIO},
+            streams=tracks_to_read(mux),
+            media=job.media,
         )
-        on_progress = job.reporter.progress(Stage.VALIDATION, len(analysed.video.index))
-        output_facts = await facts(assembly.assembled.path, decode=True, on_progress=on_progress)
         done = job.state.checkpoint.segments
+        segments = [done[segment.index] for segment in analysed.segments]
+        output_facts = await _output_facts(job, assembly.assembled.path, segments)
         manifest = Validator().validate(
             video=analysed.video,
             plan=mux,
             settings=analysed.plan.settings,
             source_facts=source_facts,
             output_facts=output_facts,
-            segments=[done[segment.index] for segment in analysed.segments],
+            segments=segments,
             output=job.request.output,
         )
         await job.place.write_manifest(manifest)
@@ -78,6 +88,28 @@ async def validate(job: JobContext, analysed: Analysed, mux: MuxPlan) -> Manifes
         manifest.raise_if_failed()
         report.detail = f"{len(manifest.rows)} checks, {len(manifest.named)} differences named"
     return manifest
+
+
+async def _output_facts(
+    job: JobContext, path: Path, segments: Sequence[EncodedSegment]
+) -> FileFacts:
+    """The output read to its end; its video is decoded here unless that has been done already."""
+    facts = job.workshop.facts
+    payload = await job.workshop.payload([segment.path for segment in segments])
+    output = await facts(path, decode={TrackKind.AUDIO})
+    attested = with_attested_video(output, segments, payload)
+    if attested is not None:
+        return attested
+    total = sum(segment.frames for segment in segments)
+    videos = [track.index for track in output.tracks if track.kind is TrackKind.VIDEO]
+    decoded = await facts(
+        path,
+        decode={TrackKind.VIDEO},
+        streams=videos,
+        media=output.media,
+        on_progress=job.reporter.progress(Stage.VALIDATION, total),
+    )
+    return with_video_of(output, decoded)
 
 
 async def publish(job: JobContext, *, published: bool) -> None:

@@ -5,7 +5,7 @@ the writer was told; every track, chapter and attachment of the source is either
 named with the reason why not; a row that fails says what was expected and what was found.
 
     source_facts = await collect_facts(
-        source, decode=True, streams=tracks_to_read(plan), media=media)
+        source, streams=tracks_to_read(plan), media=media)
     output_facts = await collect_facts(finished)
     manifest = Validator().validate(
         video=video, plan=plan, settings=settings,

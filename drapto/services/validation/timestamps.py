@@ -143,7 +143,8 @@ def _decoding_rows(output: TrackFacts) -> tuple[ManifestRow, ...]:
     if decoded is None:
         note = "decoding was not asked for"
         return (named("video_decode", VIDEO, f"{len(output)} frames", "not decoded", note),)
-    return (decode_row("video_decode", VIDEO, len(output), decoded), _order_row(output, decoded))
+    whole = decode_row("video_decode", VIDEO, len(output), decoded)
+    return (whole, _order_row(output, decoded)) if len(decoded.pts) else (whole,)
 
 
 def decode_row(check: str, subject: str, packets: int, decoded: DecodedFacts) -> ManifestRow:
@@ -156,7 +157,7 @@ def decode_row(check: str, subject: str, packets: int, decoded: DecodedFacts) ->
     if decoded.damaged:
         found.append(f"{decoded.damaged} frames damaged")
     actual = expected if passed else ", ".join(found)
-    return row(check, subject, expected, actual, passed, note=decoded.first_error)
+    return row(check, subject, expected, actual, passed, note=decoded.first_error or decoded.note)
 
 
 def _order_row(output: TrackFacts, decoded: DecodedFacts) -> ManifestRow:

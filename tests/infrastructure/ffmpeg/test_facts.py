@@ -65,7 +65,7 @@ async def test_sound_begins_after_the_marked_priming_and_ends_before_the_padding
 async def test_frames_come_in_display_order_whatever_the_order_of_the_packets(
     simple: Path,
 ) -> None:
-    video = of_kind(await collect_facts(simple, decode=False), TrackKind.VIDEO)
+    video = of_kind(await collect_facts(simple, decode=()), TrackKind.VIDEO)
 
     stored = [int(line) for line, _ in clips.decoded_frames(simple)]
     assert video.pts.tolist() == stored
@@ -73,8 +73,8 @@ async def test_frames_come_in_display_order_whatever_the_order_of_the_packets(
 
 
 async def test_only_the_tracks_that_are_asked_for_are_read(simple: Path) -> None:
-    facts = await collect_facts(simple, decode=False, streams=(1,))
-    nothing = await collect_facts(simple, decode=False, streams=())
+    facts = await collect_facts(simple, decode=(), streams=(1,))
+    nothing = await collect_facts(simple, decode=(), streams=())
 
     assert [track.index for track in facts.tracks] == [1]
     assert nothing.tracks == () and nothing.fault == ""
@@ -84,7 +84,7 @@ async def test_only_the_tracks_that_are_asked_for_are_read(simple: Path) -> None
 async def test_the_payload_hash_is_that_of_the_packets_bytes(tmp_path: Path) -> None:
     source = rich_tracks(tmp_path)
 
-    facts = await collect_facts(source, decode=False)
+    facts = await collect_facts(source, decode=())
 
     with av.open(str(source)) as container:
         payload = b"".join(bytes(p) for p in container.demux(container.streams[2]) if p.size)
@@ -139,7 +139,7 @@ async def test_a_name_full_of_odd_characters_is_taken_literally(
     name = Path("-i %d [a]:'b' \n ü.mkv")
     name.write_bytes(encoded.read_bytes())
 
-    facts = await collect_facts(name, decode=False)
+    facts = await collect_facts(name, decode=())
 
     assert facts.fault == "" and len(facts.tracks) == 2
 

@@ -14,7 +14,7 @@ from drapto.core.manifest import Manifest, ManifestRow
 from drapto.core.media import FrameIndex
 from drapto.core.segments import VideoSettings
 from drapto.core.tracks import Container, MuxPlan
-from drapto.infrastructure.ffmpeg.facts import collect_facts
+from drapto.infrastructure.ffmpeg.facts import DECODABLE, collect_facts
 from drapto.infrastructure.ffmpeg.probe import probe_file
 from drapto.services.assembly.service import copy_instead, plan_mux
 from drapto.services.validation.service import Validator, tracks_to_read
@@ -38,7 +38,7 @@ class Judge:
             plan=self.plan,
             settings=self.settings,
             source_facts=self.facts,
-            output_facts=await collect_facts(output, decode=decode, threads=1),
+            output_facts=await collect_facts(output, decode=DECODABLE if decode else (), threads=1),
         )
 
 
@@ -54,7 +54,7 @@ async def judge_of(
     plan = plan_mux(media, track, video_codec="av1", container=container, options=EncodeOptions())
     for index in copied:
         plan = copy_instead(plan, index, "the test wants it so")
-    seen = await collect_facts(source, decode=True, streams=(track.index,), media=media)
+    seen = await collect_facts(source, streams=(track.index,), media=media)
     video = SourceVideo(media, track, source, track.index, index_of(seen.tracks[0]))
     settings = VideoSettings(
         width=track.width or 0,
@@ -62,7 +62,7 @@ async def judge_of(
         color=track.color,
         sample_aspect_ratio=track.sample_aspect_ratio,
     )
-    facts = await collect_facts(source, decode=True, streams=tracks_to_read(plan), media=media)
+    facts = await collect_facts(source, streams=tracks_to_read(plan), media=media)
     return Judge(video, plan, settings, facts)
 
 
