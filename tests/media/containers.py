@@ -120,6 +120,9 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
     "hevc_ts": _coded("hevc.ts", " ".join(clips.x265())),
     "raw_h264": clips.raw_h264,
     "raw_hevc": clips.raw_hevc,
+    "raw_h264_adaptive": _coded("adaptive.h264", "-c:v libx264 -preset fast -bf 5 -g 60 -crf 32"),
+    "raw_hevc_open": _coded("open.h265", " ".join(clips.x265(extra="open-gop=1"))),
+    "raw_vvc": _coded("small.266", "-c:v libvvenc -preset faster -qp 45 -f vvc", frames=20),
     "interlaced_ts": _coded(
         "mbaff.ts", f"{' '.join(x264(extra='tff=1'))} -flags +ildct+ilme", rate="25"
     ),
@@ -133,6 +136,7 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
     "wmv_asf": _coded("wmv2.wmv", "-c:v wmv2 -q:v 6 -g 24"),
     "ogv": _coded("theora.ogv", "-c:v libtheora -q:v 5 -g 24"),
     "mxf": _coded("mpeg2.mxf", "-c:v mpeg2video -q:v 6 -bf 2 -g 12", rate="25"),
+    "flv1": _coded("flv1.flv", "-c:v flv -q:v 6 -g 24"),
     "nut": lambda d: clips.silent(d, "h264.nut"),
     "y4m": _coded("raw.y4m", frames=24),
     "gif": _coded("anim.gif", frames=12),

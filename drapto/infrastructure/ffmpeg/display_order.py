@@ -6,18 +6,23 @@ cheapest that is certain first:
 
 - codecs without reordering are shown as they are decoded;
 - MPEG-1, -2 and -4: a B picture is shown at once, any other when the next of its kind comes;
-- H.264 and HEVC: picture order counts, which libavcodec's `dts2pts` filter turns into times;
-- all else, and what that filter cannot make sense of: decode everything once and look.
+- H.264 and HEVC: by the picture order counts in their slice headers;
+- all else, and streams whose counts make no order: decode everything once and look.
+
+(libavcodec's `dts2pts` filter counts pictures, too, but loses some at the end of a GOP.)
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from drapto.core.media import Int64Array
+from drapto.infrastructure.ffmpeg.h264 import H264Pictures, OrderCount
+from drapto.infrastructure.ffmpeg.hevc import HevcPictures
 from drapto.infrastructure.ffmpeg.opening import open_input
 from drapto.infrastructure.ffmpeg.packets import (
     PACKETS_PER_CHECK,
@@ -29,10 +34,7 @@ from drapto.infrastructure.ffmpeg.packets import (
 )
 
 if TYPE_CHECKING:
-    from av.bitstream import BitStreamFilterContext
-    from av.packet import Packet
     from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
 
 # Decoders of these never hold a frame back (libavcodec's descriptors lack AV_CODEC_PROP_REORDER,
 # or the reordering is inside a packet, as in AV1 and VP9).
@@ -46,8 +48,6 @@ _IN_ORDER = frozenset({
 })  # fmt: skip
 _B_MARKED = frozenset({"mpeg1video", "mpeg2video", "mpeg4"})
 _COUNTED = frozenset({"h264", "hevc"})
-
-_STEP = 16  # distance of the stand-in timestamps given to dts2pts: room for field offsets
 
 
 def never_reorders(codec: str) -> bool:
@@ -63,7 +63,7 @@ def display_order(
         return shown
     if table.codec in _B_MARKED:
         return order_by_b_pictures(table)
-    if table.codec in _COUNTED and not table.second_field.any():
+    if table.codec in _COUNTED:
         order = _order_by_count(path, stream_index, table, check)
         if order is not None:
             return order
@@ -89,70 +89,69 @@ def order_by_b_pictures(table: PacketTable) -> Int64Array:
 def _order_by_count(
     path: Path, stream_index: int, table: PacketTable, check: Check
 ) -> Int64Array | None:
-    """H.264 and HEVC. Counts start anew at every IDR picture, and no picture is shown across
-    one, so each such group is filtered on its own. None if the filter's answer is no order."""
-    from av.bitstream import BitStreamFilterContext
-
+    """H.264 and HEVC: sort by picture order count. Counts start anew at an IDR picture, and no
+    picture is shown across one. None if a count is missing or two pictures share one."""
     order: list[int] = []
+    group: dict[int, int] = {}
     with open_input(path) as container:
         stream = video_stream(container, stream_index, path)
-        dts2pts = BitStreamFilterContext("dts2pts", stream)
-        group: list[int] = []
-        times: list[int | None] = []
+        counter = _counter(table.codec, stream.codec_context.extradata)
         for row, packet in enumerate(pictures(container, stream)):
             if row % PACKETS_PER_CHECK == 0:
                 check()
             if row >= len(table):
                 return None
-            if table.idr[row] and group:
-                times += _rest(dts2pts)
-                ranked = _ranked(group, times, table)
-                if ranked is None:
-                    return None
-                order += ranked
-                group, times = [], []
-            times += _times(dts2pts, packet, len(group))
-            group.append(row)
-        times += _rest(dts2pts)
-        ranked = _ranked(group, times, table)
-    if ranked is None:
-        return None
-    return np.array(order + ranked, dtype=np.int64)
+            restarts, count = counter(bytes(packet))
+            if restarts:
+                order += [group[c] for c in sorted(group)]
+                group = {}
+            if not table.shown[row]:
+                continue
+            if count is None or count in group:
+                return None
+            group[count] = row
+    order += [group[c] for c in sorted(group)]
+    return np.array(order, dtype=np.int64)
 
 
-def _times(
-    dts2pts: BitStreamFilterContext, packet: Packet[VideoStream], number: int
-) -> list[int | None]:
-    packet.pts = None
-    packet.dts = number * _STEP
-    packet.duration = _STEP
-    return [out.pts for out in dts2pts.filter(packet)]
+def _counter(codec: str, extradata: bytes | None) -> Callable[[bytes], tuple[bool, int | None]]:
+    """A function from each packet in turn to (counts start anew, its count)."""
+    count = OrderCount()
+    number = 0
+    if codec == "hevc":
+        hevc = HevcPictures(extradata)
 
+        def of_hevc(packet: bytes) -> tuple[bool, int | None]:
+            found = hevc.picture(packet)
+            if found is None:
+                return False, None
+            return found.restarts, count.next(
+                found.order_lsb,
+                found.order_bits,
+                restart=found.restarts,
+                is_anchor=found.is_anchor,
+            )
 
-def _rest(dts2pts: BitStreamFilterContext) -> list[int | None]:
-    """What the filter still holds, after which it is ready for a new group."""
-    held = [out.pts for out in dts2pts.filter(None)]
-    dts2pts.flush()
-    return held
+        return of_hevc
+    h264 = H264Pictures(extradata)
 
+    def of_h264(packet: bytes) -> tuple[bool, int | None]:
+        nonlocal number
+        slices = h264.slices(packet)
+        if not slices or slices[0].sps.order_type == 1:
+            return False, None
+        first = slices[0]
+        if first.sps.order_type == 2:  # shown in the order of decoding
+            number += 1
+            return False, number
+        return first.is_idr, count.next(
+            first.order_lsb,
+            first.sps.order_bits,
+            restart=first.is_idr,
+            is_anchor=first.is_reference,
+        )
 
-def _ranked(group: list[int], times: list[int | None], table: PacketTable) -> list[int] | None:
-    """The rows of one group by time. The filter leaves a few times out: those are the holes in
-    an otherwise unbroken sequence, filled in the order of decoding."""
-    if len(times) != len(group):
-        return None
-    known = [time for time in times if time is not None]
-    if not known or len(set(known)) != len(known):
-        return None
-    first = min(known)
-    expected = range(first, first + len(times) * _STEP, _STEP)
-    holes = sorted(set(expected) - set(known))
-    if len(known) < len(times) and len(holes) != len(times) - len(known):
-        return None
-    fill = iter(holes)
-    filled = [next(fill) if time is None else time for time in times]
-    rows = [group[i] for i in np.argsort(np.array(filled), kind="stable").tolist()]
-    return [row for row in rows if table.shown[row]]
+    return of_h264
 
 
 def _order_by_decoding(

@@ -1,10 +1,11 @@
-"""The few bits of an H.264 stream that say where pictures begin.
+"""The few bits of an H.264 stream that say where pictures begin and in what order they show.
 
 libavformat gives the two fields of a field-coded picture as two packets; a decoder gives one
 frame. And it marks every recovery point as a key frame, though after some of them (periodic
 intra refresh) the picture is whole only many frames later. Both are visible in the slice
-headers (ITU-T H.264, 7.3.2.1.1, 7.3.2.2 and 7.3.3). Nothing here raises on damaged data: what
-cannot be read is taken for an ordinary frame.
+headers (ITU-T H.264, 7.3.2.1.1, 7.3.2.2 and 7.3.3), and so is the picture order count, which a
+stream without timestamps is put in order by. Nothing here raises on damaged data: what cannot
+be read is taken for an ordinary frame without a count.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ class Sps:
     frame_mbs_only: bool
     frame_num_bits: int
     separate_planes: bool
+    order_type: int
+    order_bits: int  # of pic_order_cnt_lsb, with order_type 0
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,12 @@ class Slice:
     frame_num: int
     is_field: bool
     is_bottom: bool
+    is_reference: bool
+    sps: Sps
+    order_lsb: int  # pic_order_cnt_lsb; 0 with another order_type
 
 
-class _Bits:
+class Bits:
     """Reads a NAL payload bit by bit, the emulation prevention bytes taken out."""
 
     def __init__(self, data: bytes) -> None:
@@ -80,7 +86,7 @@ class H264Pictures:
             self._length_bytes = (data[4] & 3) + 1
             self._read_record(data)
         else:
-            for nal in _by_start_code(data):
+            for nal in nals_by_start_code(data):
                 self._read_parameters(nal)
 
     @property
@@ -126,15 +132,9 @@ class H264Pictures:
 
     def _nals(self, packet: bytes) -> Iterator[bytes]:
         if not self._length_bytes:
-            yield from _by_start_code(packet)
+            yield from nals_by_start_code(packet)
             return
-        at = 0
-        while at + self._length_bytes < len(packet):
-            size = int.from_bytes(packet[at : at + self._length_bytes], "big")
-            at += self._length_bytes
-            if size:
-                yield packet[at : at + min(size, len(packet) - at)]
-            at += size
+        yield from nals_by_length(packet, self._length_bytes)
 
     def _read_record(self, record: bytes) -> None:
         """avcC: ISO/IEC 14496-15, 5.3.3.1."""
@@ -152,10 +152,10 @@ class H264Pictures:
     def _read_parameters(self, nal: bytes) -> None:
         try:
             if nal[0] & 31 == _SPS:
-                number, sps = _sps(_Bits(nal[1:]))
+                number, sps = _sps(Bits(nal[1:]))
                 self._sps[number] = sps
             elif nal[0] & 31 == _PPS:
-                bits = _Bits(nal[1:_HEADER_BYTES])
+                bits = Bits(nal[1:_HEADER_BYTES])
                 number = bits.unsigned()
                 self._pps[number] = bits.unsigned()
         except IndexError:
@@ -163,7 +163,7 @@ class H264Pictures:
 
     def _slice(self, nal: bytes) -> Slice | None:
         try:
-            bits = _Bits(nal[1:_HEADER_BYTES])
+            bits = Bits(nal[1:_HEADER_BYTES])
             bits.unsigned()  # first_mb_in_slice
             kind = bits.unsigned()
             sps = self._sps[self._pps[bits.unsigned()]]
@@ -172,6 +172,9 @@ class H264Pictures:
             frame_num = bits.bits(sps.frame_num_bits)
             is_field = not sps.frame_mbs_only and bool(bits.bits(1))
             is_bottom = is_field and bool(bits.bits(1))
+            if nal[0] & 31 == _IDR_SLICE:
+                bits.unsigned()  # idr_pic_id
+            order_lsb = bits.bits(sps.order_bits) if sps.order_type == 0 else 0
         except (IndexError, KeyError):
             return None
         return Slice(
@@ -180,10 +183,25 @@ class H264Pictures:
             frame_num=frame_num,
             is_field=is_field,
             is_bottom=is_bottom,
+            is_reference=bool(nal[0] >> 5 & 3),
+            sps=sps,
+            order_lsb=order_lsb,
         )
 
 
-def _by_start_code(data: bytes) -> Iterator[bytes]:
+def nals_by_length(data: bytes, length_bytes: int) -> Iterator[bytes]:
+    """NAL units of a packet in MP4 or Matroska: each after its length."""
+    at = 0
+    while at + length_bytes < len(data):
+        size = int.from_bytes(data[at : at + length_bytes], "big")
+        at += length_bytes
+        if size:
+            yield data[at : at + size]
+        at += size
+
+
+def nals_by_start_code(data: bytes) -> Iterator[bytes]:
+    """NAL units of a bare stream: each between start codes."""
     at = data.find(b"\x00\x00\x01")
     while at >= 0:
         following = data.find(b"\x00\x00\x01", at + 3)
@@ -193,7 +211,28 @@ def _by_start_code(data: bytes) -> Iterator[bytes]:
         at = following
 
 
-def _sps(bits: _Bits) -> tuple[int, Sps]:
+class OrderCount:
+    """Picture order counts from their low bits (8.2.1.1; H.265, 8.3.1 is the same rule)."""
+
+    def __init__(self) -> None:
+        self._msb = self._lsb = 0
+
+    def next(self, lsb: int, bits: int, *, restart: bool, is_anchor: bool) -> int:
+        """`is_anchor`: the following counts are near this one's."""
+        if restart:
+            self._msb = self._lsb = 0
+        span = 1 << bits
+        msb = self._msb
+        if lsb < self._lsb and self._lsb - lsb >= span // 2:
+            msb += span
+        elif lsb > self._lsb and lsb - self._lsb > span // 2:
+            msb -= span
+        if is_anchor:
+            self._msb, self._lsb = msb, lsb
+        return msb + lsb
+
+
+def _sps(bits: Bits) -> tuple[int, Sps]:
     profile = bits.bits(8)
     bits.bits(16)  # constraint flags and level
     number = bits.unsigned()
@@ -210,8 +249,9 @@ def _sps(bits: _Bits) -> tuple[int, Sps]:
                     _skip_scaling_list(bits, 16 if position < 6 else 64)
     frame_num_bits = bits.unsigned() + 4
     order_type = bits.unsigned()
+    order_bits = 0
     if order_type == 0:
-        bits.unsigned()
+        order_bits = bits.unsigned() + 4
     elif order_type == 1:
         bits.bits(1)
         bits.signed()
@@ -222,10 +262,11 @@ def _sps(bits: _Bits) -> tuple[int, Sps]:
     bits.bits(1)
     bits.unsigned()  # width and height in macroblocks
     bits.unsigned()
-    return number, Sps(bool(bits.bits(1)), frame_num_bits, separate_planes)
+    sps = Sps(bool(bits.bits(1)), frame_num_bits, separate_planes, order_type, order_bits)
+    return number, sps
 
 
-def _skip_scaling_list(bits: _Bits, size: int) -> None:
+def _skip_scaling_list(bits: Bits, size: int) -> None:
     last = following = 8
     for _ in range(size):
         if following:

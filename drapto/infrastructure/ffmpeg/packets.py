@@ -54,7 +54,6 @@ class PacketTable:
     key: BoolArray  # a decoder can start here and shows a whole picture
     shown: BoolArray  # a decoder yields a frame for it
     second_field: BoolArray  # completes the frame of the packet before it
-    idr: BoolArray  # H.264, HEVC: nothing before it is needed or shown after it
     b_picture: BoolArray  # MPEG-1, -2 and -4: shown as soon as it is decoded
     corrupt: BoolArray  # the demuxer marks it as damaged
     fault: str  # why reading stopped before the end, or empty
@@ -143,15 +142,12 @@ class _Notes:
     def take(self, packet: Packet[VideoStream]) -> None:
         key = packet.is_keyframe
         shown = not packet.is_discard
-        second = idr = b_picture = False
+        second = b_picture = False
         if self._h264 is not None:
             if key or self._h264.may_have_fields:
                 slices = self._h264.slices(bytes(packet))
                 second = self._h264.is_second_field(slices)
-                idr = key and any(s.is_idr for s in slices)
                 key = key and not second and self._h264.is_clean_start(slices)
-        elif self._codec == "hevc":
-            idr = key and _is_hevc_idr(bytes(memoryview(packet)))
         elif self._codec in ("vp8", "vp9"):
             shown = shown and not _is_hidden(self._codec, memoryview(packet))
         elif self._codec in _B_PICTURE_CODECS:
@@ -159,7 +155,7 @@ class _Notes:
         self._size_bytes += packet.size
         pts = NO_PTS if packet.pts is None else packet.pts
         dts = NO_PTS if packet.dts is None else packet.dts
-        flags = (key, shown and not second, second, idr, b_picture, packet.is_corrupt)
+        flags = (key, shown and not second, second, b_picture, packet.is_corrupt)
         self.rows.append((pts, dts, packet.duration or 0, *flags))
 
     def table(self, format_name: str, fault: str) -> PacketTable:
@@ -177,9 +173,8 @@ class _Notes:
             key=flags[0],
             shown=flags[1],
             second_field=flags[2],
-            idr=flags[3],
-            b_picture=flags[4],
-            corrupt=flags[5],
+            b_picture=flags[3],
+            corrupt=flags[4],
             fault=fault,
             promised=self._promised,
             size_bytes=self._size_bytes,
@@ -202,27 +197,6 @@ def _is_hidden(codec: str, packet: memoryview) -> bool:
     show_existing = first >> shift & 1
     show_frame = first >> (shift - 2) & 1
     return not show_existing and not show_frame
-
-
-def _is_hevc_idr(packet: bytes) -> bool:
-    """Whether any of the first NAL units is an IDR or BLA picture (types 16 to 20).
-
-    A key packet begins with parameter sets and messages; each unit is found by its start code
-    or, in MP4 and Matroska, by its 4-byte length.
-    """
-    at = 0
-    if packet[:3] == b"\x00\x00\x01" or packet[:4] == b"\x00\x00\x00\x01":
-        at = packet.find(b"\x00\x00\x01")
-        while 0 <= at < len(packet) - 3:
-            if (kind := packet[at + 3] >> 1 & 63) < 32:
-                return 16 <= kind <= 20
-            at = packet.find(b"\x00\x00\x01", at + 3)
-        return False
-    while at + 4 < len(packet):
-        if (kind := packet[at + 4] >> 1 & 63) < 32:
-            return 16 <= kind <= 20
-        at += 4 + int.from_bytes(packet[at : at + 4], "big")
-    return False
 
 
 def _is_b_picture(codec: str, packet: bytes) -> bool:

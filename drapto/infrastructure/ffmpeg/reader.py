@@ -3,7 +3,8 @@
 `open_video` promises a video whose frames the ffmpeg program finds by the timestamps of the
 index (`-copyts -ss KEY -vf trim=start_pts=A:end_pts=B`). Containers in which that was measured
 to hold for every key frame are used as they are; from all others the video packets are copied
-once into the work directory (rewrap.py).
+once into the work directory (rewrap.py), or, where no container takes them, used as they are:
+the encoder then starts further back.
 
     reader = PyAvReader()
     media = await reader.probe(path)
@@ -26,6 +27,7 @@ from typing import Any
 import anyio.from_thread
 import anyio.to_thread
 
+from drapto.core.errors import InputError
 from drapto.core.interfaces import SourceVideo
 from drapto.core.media import MediaInfo, Track
 from drapto.infrastructure.ffmpeg.frames import IndexedPackets, index_from_decoded, index_packets
@@ -81,9 +83,19 @@ def is_addressable(media: MediaInfo, indexed: IndexedPackets) -> bool:
 def _open_video(media: MediaInfo, track: Track, work_dir: Path) -> SourceVideo:
     check = anyio.from_thread.check_cancelled
     indexed = index_packets(media.path, track.index, check)
+    direct = SourceVideo(media, track, media.path, track.index, indexed.index)
     if is_addressable(media, indexed):
-        return SourceVideo(media, track, media.path, track.index, indexed.index)
-    out = work_dir / rewrapped_name(track.codec)
+        return direct
+    name = rewrapped_name(media.path, track.index)
+    if name is None and indexed.faithful:
+        return direct
+    if name is None:
+        raise InputError(
+            f"The timestamps of video stream {track.index} of {media.path} cannot be used, and no "
+            f"other container here takes its codec ({track.codec}).",
+            hint="Convert the source to Matroska with another tool first.",
+        )
+    out = work_dir / name
     label = out.with_name(f"{out.name}.json")
     identity = _identity(media, track, indexed)
     index = read_rewrapped(out, indexed, check) if _label_says(label, identity) else None

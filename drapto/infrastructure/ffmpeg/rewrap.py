@@ -3,8 +3,9 @@
 A bare stream has no timestamps, AVI none in display order, and a seek in MPEG-TS, FLV or ASF
 may end behind the key frame that was asked for. The packets are therefore copied, bit for
 bit, with the timestamps of the frame index, into NUT: the one container of libavformat that
-takes any codec, keeps any time base exactly and has an index of key frames. Matroska, which
-rounds to milliseconds, takes only streams with hidden pictures, which NUT refuses.
+takes almost any codec, keeps any time base exactly and has an index of key frames. Matroska,
+which rounds to milliseconds, takes streams with hidden pictures, which NUT refuses, and the few
+codecs that NUT does not know; MOV what is then left.
 
     index = rewrap(source, 0, index, work_dir / "video.nut")
 
@@ -19,6 +20,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from shutil import disk_usage
 from typing import TYPE_CHECKING, Any
@@ -42,12 +44,9 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
-# Decoding times must rise strictly, begin no lower than 0 and stay at or below presentation
-# times. For the first few to fit in before the second frame, a frame is given at least this
-# many ticks: twice the deepest reordering of any codec (16 frames).
-_TICKS_PER_FRAME = 32
-
 _HIDES_PICTURES = frozenset({"vp8", "vp9"})
+
+_CONTAINERS = {".nut": "nut", ".mkv": "matroska", ".mov": "mov"}  # the first that will do
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +71,7 @@ def rewrap(
 ) -> FrameIndex:
     """Write the copy and return its index, in its time base, with the notes of `index`.
 
+    The extension of `out` names the container (see `rewrapped_name`): .nut, .mkv or .mov.
     `indexed`, where the caller has it, saves reading the source once more. Errors: InputError
     (the packets cannot be copied, or `index` is not theirs), ResourceError (disk full).
     """
@@ -80,9 +80,10 @@ def rewrap(
         raise InputError(f"{path} has changed since its frames were indexed.")
     _check_space(path, indexed.table.size_bytes, out.parent)
     schedule = _schedule(indexed)
+    kind = _CONTAINERS[out.suffix]
     partial = out.with_name(f".{out.name}.partial")
     try:
-        _copy(path, stream_index, indexed, schedule, partial, check)
+        _copy(path, stream_index, indexed, schedule, partial, kind, check)
         found = read_rewrapped(partial, indexed, check)
         if found is None:
             raise InputError(
@@ -108,9 +109,25 @@ def _check_space(path: Path, size_bytes: int, directory: Path) -> None:
         )
 
 
-def rewrapped_name(codec: str) -> str:
-    """The file name of a copy, whose extension is its container."""
-    return "source_video.mkv" if codec in _HIDES_PICTURES else "source_video.nut"
+def rewrapped_name(path: Path, stream_index: int) -> str | None:
+    """The file name of a copy, its extension naming a container that takes the stream; None if
+    none does. Each is asked to write a header."""
+    import av
+
+    with open_input(path) as source:
+        stream = video_stream(source, stream_index, path)
+        for extension, kind in _CONTAINERS.items():
+            if kind == "nut" and stream.codec_context.codec.canonical_name in _HIDES_PICTURES:
+                continue
+            try:
+                with av.open(BytesIO(), "w", format=kind) as target:
+                    copy = target.add_stream_from_template(stream, opaque=True)
+                    copy.time_base = Fraction(1, 1000)
+                    target.start_encoding()
+            except (av.error.FFmpegError, OSError, ValueError):
+                continue
+            return f"source_video{extension}"
+    return None
 
 
 def read_rewrapped(
@@ -153,20 +170,17 @@ def _same_times(found: FrameIndex, wanted: FrameIndex, shift_s: Fraction) -> boo
 
 
 def _schedule(indexed: IndexedPackets) -> _Schedule:
-    """Every packet's times in a clock fine enough for the decoding times."""
+    """Every packet's times, decoding times strictly increasing."""
     index, table = indexed.index, indexed.table
     shown_rows = np.flatnonzero(indexed.row_frame >= 0)
     ranks = indexed.row_frame[shown_rows]
-    steps = np.diff(index.pts)
-    shortest = int(steps.min()) if len(steps) else int(index.duration[0])
-    factor = max(1, -(-_TICKS_PER_FRAME // shortest))
-    shift = max(0, -int(index.pts[0])) * factor
-    in_order = index.pts * factor + shift
-    delay = max(0, int((np.arange(len(ranks)) - ranks).max()))
-    dts = in_order[np.maximum(np.arange(len(ranks)) - delay, 0)]
-    dts[:delay] = in_order[0] + np.arange(min(delay, len(dts)))
-    place = np.arange(len(dts))
-    dts = np.maximum.accumulate(dts - place) + place
+    shift = max(0, -int(index.pts[0]))
+    in_order = index.pts + shift
+    place = np.arange(len(ranks))
+    delay = max(0, int((place - ranks).max()))
+    # The i-th packet is decoded when the frame `delay` places before it is shown: never after
+    # its own. The first few lie a tick apart before the first frame, below 0 if need be.
+    dts = in_order[np.maximum(place - delay, 0)] + np.minimum(place - delay, 0)
 
     pts_all = np.full(len(table), -1, dtype=np.int64)
     dts_all = pts_all.copy()
@@ -181,7 +195,7 @@ def _schedule(indexed: IndexedPackets) -> _Schedule:
         following = shown_rows[np.searchsorted(shown_rows, hidden)]
         pts_all[hidden], dts_all[hidden] = pts_all[following], dts_all[following]
         written = np.sort(np.concatenate([shown_rows, hidden]))
-    return _Schedule(index.time_base / factor, pts_all, dts_all, written, shift)
+    return _Schedule(index.time_base, pts_all, dts_all, written, shift)
 
 
 def _copy(
@@ -190,11 +204,11 @@ def _copy(
     indexed: IndexedPackets,
     schedule: _Schedule,
     out: Path,
+    kind: str,
     check: Check,
 ) -> None:
     import av
 
-    kind = "matroska" if indexed.table.codec in _HIDES_PICTURES else "nut"
     options = {"avoid_negative_ts": "disabled", "fflags": "+bitexact"}
     try:
         with (

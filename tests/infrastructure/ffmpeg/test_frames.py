@@ -35,7 +35,7 @@ from tests.media.field_coded import field_coded
 
 UNTIMED = {
     "avi_h264", "avi_mpeg4", "avi_packed", "raw_h264", "raw_hevc", "mpeg2_es", "mpeg4_es",
-    "av1_obu",
+    "av1_obu", "raw_h264_adaptive", "raw_hevc_open", "raw_vvc",
 }  # fmt: skip
 """Clips whose container does not say when each frame is shown."""
 
@@ -220,7 +220,7 @@ def _table(pts: list[int | None], dts: list[int] | None = None) -> PacketTable:
         format_name="mpeg", codec="mpeg2video", time_base=Fraction(1, 1000), rate=Fraction(25),
         pts=np.array([NO_PTS if p is None else p for p in pts], dtype=np.int64),
         dts=np.array(dts or range(0, 40 * count, 40), dtype=np.int64),
-        duration=np.zeros(count, dtype=np.int64), key=no, shown=~no, second_field=no, idr=no,
+        duration=np.zeros(count, dtype=np.int64), key=no, shown=~no, second_field=no,
         b_picture=no, corrupt=no, fault="", promised=0, size_bytes=0,
     )  # fmt: skip
 

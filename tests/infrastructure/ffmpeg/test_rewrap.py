@@ -22,9 +22,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 REWRAPPED = (
-    "raw_h264", "raw_hevc", "mpeg2_es", "mpeg4_es", "av1_obu", "avi_h264", "avi_mpeg4",
-    "avi_packed", "ts", "hevc_ts", "open_gop_ts", "mpeg2_ts", "mpeg_ps", "flv", "vp9_ivf",
-    "wmv_asf", "ogv", "interlaced_ts", "gif",
+    "raw_h264", "raw_hevc", "raw_h264_adaptive", "raw_hevc_open", "raw_vvc", "mpeg2_es",
+    "mpeg4_es", "av1_obu", "avi_h264", "avi_mpeg4", "avi_packed", "ts", "hevc_ts", "open_gop_ts",
+    "mpeg2_ts", "mpeg_ps", "flv", "vp9_ivf", "wmv_asf", "ogv", "interlaced_ts", "gif", "flv1",
 )  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def test_the_copy_decodes_to_the_same_pictures_at_the_times_of_its_index(
 ) -> None:
     source = shared(name, cache)
     indexed = index_packets(source, 0)
-    out = tmp_path / rewrapped_name(indexed.table.codec)
+    out = tmp_path / (rewrapped_name(source, 0) or "none")
     index = rewrap(source, 0, indexed.index, out)
     frames = clips.decoded_frames(out)
     assert [picture for _, picture in frames] == clips.decoded_hashes(source)
