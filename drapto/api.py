@@ -10,7 +10,8 @@
 
 Cancelling the scope around a call cancels the job: children are gone and the journal is flushed
 before the call returns, and the same call later goes on from there. Errors: the tree of
-`drapto.core.errors`. Keyword overrides are the fields of `EncodeOptions` and `RunOptions`.
+`drapto.core.errors`. Keyword overrides are the fields of `EncodeOptions` and `RunOptions`; a name
+or a value that is not one of theirs is a UsageError.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ import anyio
 
 from drapto.core.analysis import VideoAnalysis
 from drapto.core.errors import UsageError, one_error
-from drapto.core.events import Event, PlanReady
+from drapto.core.events import Event, PlanReady, SegmentProgress, StageProgress
 from drapto.core.interfaces import EventSink, SourceVideo
 from drapto.core.job import EncodeOptions, EncodeResult, JobRequest, RunOptions
 from drapto.core.media import FrameIndex, MediaInfo
 from drapto.core.segments import Segment
 from drapto.infrastructure.settings import Settings
+from drapto.infrastructure.settings_file import did_you_mean
 
 if TYPE_CHECKING:
     from drapto.bootstrap import Services
@@ -64,6 +66,8 @@ class Drapto:
     async def __aenter__(self) -> Self:
         from drapto.bootstrap import open_services
 
+        if self._services is not None:
+            raise UsageError("This Drapto is open already.", hint="Share it, or make a second one.")
         self._services = await self._stack.enter_async_context(open_services(self._settings))
         return self
 
@@ -99,14 +103,18 @@ class Drapto:
         run: RunOptions | None = None,
         **overrides: Any,
     ) -> AsyncIterator[Run]:
-        """Encode one file in the background of the `async with` block, which cancels it if left."""
+        """Encode one file in the background of the `async with` block, which cancels it if left.
+
+        An error that nobody asked for with `Run.result` is raised at the end of the block.
+        """
         request = self._request(source, output, options, run, overrides)
-        started = Run()
+        started = Run(request.source)
         with one_error():
             async with anyio.create_task_group() as group:
                 group.start_soon(started._drive, self._open, request, self._sinks)
                 yield started
                 group.cancel_scope.cancel()
+        started._raise_unseen()
 
     async def plan(
         self,
@@ -148,18 +156,19 @@ class Drapto:
         run: RunOptions | None,
         overrides: dict[str, Any],
     ) -> JobRequest:
+        known = {*EncodeOptions.model_fields, *RunOptions.model_fields}
+        for name in overrides:
+            if name not in known:
+                raise UsageError(
+                    f"There is no option '{name}'.", hint=did_you_mean(name, sorted(known))
+                )
         for_options = {k: v for k, v in overrides.items() if k in EncodeOptions.model_fields}
         for_run = {k: v for k, v in overrides.items() if k in RunOptions.model_fields}
-        unknown = overrides.keys() - for_options.keys() - for_run.keys()
-        if unknown:
-            raise TypeError(f"unknown option {sorted(unknown)[0]!r}")
-        options = options or self._settings.encode_options()
-        run = run or self._settings.run_options()
         return JobRequest(
             source=Path(source),
             output=Path(output),
-            options=EncodeOptions.model_validate({**dict(options), **for_options}),
-            run=RunOptions.model_validate({**dict(run), **for_run}),
+            options=self._settings.encode_options(**{**dict(options or {}), **for_options}),
+            run=self._settings.run_options(**{**dict(run or {}), **for_run}),
         )
 
 
@@ -168,32 +177,52 @@ def _absolute(path: AnyPath) -> Path:
 
 
 class Run:
-    """One encode under way: its events as they happen, and its result."""
+    """One encode under way: its events as they happen, and its result. `Drapto.start` makes it."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: Path) -> None:
+        self._source = source
         self._loop = asyncio.get_running_loop()
-        self._events: deque[Event] = deque()
+        self._past: list[Event] = []  # without progress, of which there is no end in a long film
+        self._listeners: list[deque[Event]] = []
         self._changed = anyio.Event()
         self._over = False
         self._result: EncodeResult | None = None
         self._error: Exception | None = None
+        self._is_seen = False  # whether somebody was told the error
 
     async def events(self) -> AsyncIterator[Event]:
-        """Every event since the start, in order; ends with the job."""
-        while True:
-            while self._events:
-                yield self._events.popleft()
-            if self._over:
-                return
-            await self._changed.wait()
+        """Every event since the start, in order; ends with the job.
+
+        Any number of consumers see them all; one that begins late gets what was before it
+        without `stage_progress` and `segment_progress`.
+        """
+        waiting = deque(self._past)
+        self._listeners.append(waiting)
+        try:
+            while True:
+                while waiting:
+                    yield waiting.popleft()
+                if self._over:
+                    return
+                await self._changed.wait()
+        finally:
+            self._listeners = [other for other in self._listeners if other is not waiting]
 
     async def result(self) -> EncodeResult:
-        """Wait for the end. Raises what `Drapto.encode` would raise."""
+        """Wait for the end. Raises what `Drapto.encode` would raise.
+
+        Errors besides: UsageError if the `async with` block was left before the job had ended.
+        """
         while not self._over:
             await self._changed.wait()
         if self._error is not None:
+            self._is_seen = True
             raise self._error
-        assert self._result is not None
+        if self._result is None:
+            raise UsageError(
+                f"The encode of {self._source} was stopped before its end, so it has no result.",
+                hint="Ask for the result inside the 'async with' block of 'start'.",
+            )
         return self._result
 
     def emit(self, event: Event) -> None:
@@ -201,7 +230,10 @@ class Run:
         self._loop.call_soon_threadsafe(self._take, event)
 
     def _take(self, event: Event) -> None:
-        self._events.append(event)
+        if not isinstance(event, StageProgress | SegmentProgress):
+            self._past.append(event)
+        for waiting in self._listeners:
+            waiting.append(event)
         self._wake()
 
     def _wake(self) -> None:
@@ -223,11 +255,15 @@ class Run:
         self._over = True
         self._wake()
 
+    def _raise_unseen(self) -> None:
+        if self._error is not None and not self._is_seen:
+            raise self._error
+
 
 def encode(
     source: AnyPath, output: AnyPath, *, settings: Settings | None = None, **overrides: Any
 ) -> EncodeResult:
-    """Encode one file and wait for it, for scripts. Not inside a running event loop.
+    """Encode one file and wait for it, for scripts. Not inside a running event loop: UsageError.
 
     Example: `drapto.encode("in.mkv", "out.mkv", crf=30, preset=8)`.
     """
@@ -236,4 +272,17 @@ def encode(
         async with Drapto(settings) as service:
             return await service.encode(source, output, **overrides)
 
+    if _loop_is_running():
+        raise UsageError(
+            "drapto.encode starts an event loop of its own, and one is running here already.",
+            hint="Use 'async with Drapto() as d: await d.encode(...)' instead.",
+        )
     return anyio.run(run)
+
+
+def _loop_is_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

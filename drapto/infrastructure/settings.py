@@ -8,19 +8,20 @@ user's configuration directory. Key by key in `docs/configuration.md`.
     loaded.settings.crf            # 30.0
     str(loaded.origins["crf"])     # 'flag --crf'
 
-`Settings(...)` alone takes keyword arguments and the environment, but reads no file.
+`Settings(...)` alone takes keyword arguments and the environment, but reads no file. A wrong value
+is a UsageError.
 This module is loaded by every command, so it imports neither numpy nor anything that does.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from drapto.core.errors import UsageError
@@ -43,8 +44,6 @@ ENV_PREFIX = "DRAPTO_"
 # Variables with our prefix that are no settings: the feature-flag file has its own reader.
 OTHER_VARIABLES = frozenset({"DRAPTO_FLAGS_FILE"})
 GIB = 1024**3
-
-Result = TypeVar("Result")
 
 
 def default_state_dir() -> Path:
@@ -147,37 +146,50 @@ class Settings(BaseSettings):
             raise ValueError("min_segment_s is above max_segment_s")
         return self
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _translated(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """A wrong value is a UsageError wherever it comes from; the cause is pydantic's."""
+        try:
+            return handler(values)
+        except ValidationError as error:
+            raise UsageError(_describe(error, {})) from error
+
     def encode_options(self, **overrides: Any) -> EncodeOptions:
         """What decides the bytes of the output. Raises UsageError for a wrong override."""
         from drapto.core.job import EncodeOptions
+        from drapto.core.media import CropRect
 
-        values = {name: getattr(self, name) for name in EncodeOptions.model_fields} | overrides
-        if isinstance(values["crop"], str):
-            values["crop"] = _usage("crop", parse_crop, values["crop"])
-        return _usage("options", lambda given: EncodeOptions(**given), values)
+        names = tuple(EncodeOptions.model_fields)
+        if isinstance(crop := overrides.get("crop"), CropRect):
+            overrides["crop"] = str(crop)
+        values = self._overridden(names, overrides)
+        values["crop"] = parse_crop(values["crop"])
+        return EncodeOptions(**values)
 
     def run_options(self, **overrides: Any) -> RunOptions:
         """How an encode is run. Raises UsageError for a wrong override."""
         from drapto.core.job import RunOptions
 
-        values: dict[str, Any] = {
-            "workers": self.workers,
-            "memory_bytes": None if self.memory_gib is None else round(self.memory_gib * GIB),
-            "keep_work": self.keep_work,
-            "work_dir": self.work_dir,
-        }
-        return _usage("options", lambda given: RunOptions(**given), values | overrides)
+        as_settings = {n: v for n, v in overrides.items() if n in Settings.model_fields}
+        names = tuple(n for n in RunOptions.model_fields if n in Settings.model_fields)
+        values = self._overridden(names, as_settings)
+        values["memory_bytes"] = None if self.memory_gib is None else round(self.memory_gib * GIB)
+        values |= {n: v for n, v in overrides.items() if n not in as_settings}
+        try:
+            options = RunOptions(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name, value = ".".join(map(str, first["loc"])) or "options", first["input"]
+            raise UsageError(f"The option '{name}' cannot be {value!r}.") from error
+        if options.memory_bytes is not None and options.memory_bytes <= 0:
+            raise UsageError(f"The option 'memory_bytes' cannot be {options.memory_bytes}.")
+        return options
 
-
-def _usage(what: str, make: Callable[[Any], Result], value: Any) -> Result:
-    try:
-        return make(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or what
-        raise UsageError(f"The option '{name}' is wrong: {first['msg']}.") from error
-    except ValueError as error:
-        raise UsageError(f"The option '{what}' is wrong: {error}.") from error
+    def _overridden(self, names: tuple[str, ...], overrides: dict[str, Any]) -> dict[str, Any]:
+        """The settings of these names, the overrides held to the same bounds. UsageError."""
+        checked = Settings(**{**dict(self), **overrides})
+        return {name: getattr(checked, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -236,8 +248,10 @@ def load_settings(
     kept = {n: v for n, v in below_environment.items() if n not in variables}
     try:
         settings = Settings(**(kept | given))
-    except ValidationError as error:
-        raise UsageError(_describe(error, origins)) from error
+    except UsageError as error:
+        if not isinstance(error.__cause__, ValidationError):
+            raise
+        raise UsageError(_describe(error.__cause__, origins)) from error.__cause__
     return LoadedSettings(settings, origins, file.path if file else None)
 
 
@@ -269,7 +283,8 @@ def _environment(names: tuple[str, ...]) -> dict[str, str]:
 
 def _segment_bound(origins: Mapping[str, Origin]) -> str:
     """Which of the two bounds was set by somebody, when they contradict each other."""
-    return "min_segment_s" if origins["max_segment_s"].kind == "default" else "max_segment_s"
+    longest = origins.get("max_segment_s", Origin("flag"))
+    return "min_segment_s" if longest.kind == "default" else "max_segment_s"
 
 
 def _describe(error: ValidationError, origins: Mapping[str, Origin]) -> str:
@@ -278,13 +293,15 @@ def _describe(error: ValidationError, origins: Mapping[str, Origin]) -> str:
     for problem in error.errors():
         name = str(problem["loc"][0]) if problem["loc"] else _segment_bound(origins)
         if name not in Settings.model_fields:
-            sentences.append(f"'{name}' is not a setting of Drapto.")
+            near = did_you_mean(name, Settings.model_fields)
+            sentences.append(f"'{name}' is not a setting of Drapto. {near}".rstrip())
             continue
         value = problem["input"]
         if not problem["loc"] and isinstance(value, dict):
             value = value.get(name, Settings.model_fields[name].default)
+        origin = f" ({origins[name]})" if name in origins else ""
         sentences.append(
-            f"The setting '{name}' cannot be {str(value)!r} ({origins[name]}); "
+            f"The setting '{name}' cannot be {str(value)!r}{origin}; "
             f"allowed is {allowed_values(name)}."
         )
     return " ".join(dict.fromkeys(sentences))
