@@ -293,6 +293,7 @@ def measure(film: Film, path: Path, detect: Callable[[Path], list[int]], verbose
 
 
 def main() -> None:
+    av.logging.set_level(av.logging.ERROR)
     parser = argparse.ArgumentParser(description="Cut detection against PySceneDetect.")
     parser.add_argument("clips", nargs="*", type=Path)
     parser.add_argument("--seeds", nargs="*", type=int, default=[101, 102, 103, 104])

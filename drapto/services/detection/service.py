@@ -25,6 +25,7 @@ import anyio
 import anyio.from_thread
 import anyio.to_thread
 import numpy as np
+import numpy.typing as npt
 
 from drapto.core.analysis import CropDecision, VideoAnalysis
 from drapto.core.errors import InputError, UsageError
@@ -37,6 +38,8 @@ from drapto.services.detection.features import U8, Bool, FeatureBackend, LumaFea
 from drapto.services.detection.grain import GrainDetector
 from drapto.services.detection.interlacing import InterlacingDetector
 from drapto.services.detection.scenes import runs, scenes
+
+Series = npt.NDArray[np.float32]
 
 # 135 rows for 1080p: what cuts and complexity need, and small beside decoding.
 LUMA_HEIGHT = 144
@@ -106,7 +109,9 @@ class DetectionPass:
     video: SourceVideo
     options: EncodeOptions
     on_progress: ProgressCallback
-    _features: list[LumaFeatures] = field(default_factory=list)
+    # Per batch (4, n): spatial, temporal, mean, black. Nothing else is kept of a frame, so that
+    # a film of three hours takes 16 bytes a frame and not its thumbnails.
+    _series: list[Series] = field(default_factory=list)
     _pts: list[int] = field(default_factory=list)
     _damaged: int = 0
     _cuts: list[int] = field(default_factory=list)
@@ -154,8 +159,10 @@ class DetectionPass:
         stacked = np.stack([_fitted(luma, first) for luma in batch])
         features = self.backend.luma(stacked, self._last_luma)
         self._last_luma = stacked[-1]
-        self._features.append(features)
         black = _is_black(features)
+        self._series.append(
+            np.stack((features.spatial, features.temporal, features.mean, black)).astype(np.float32)
+        )
         for i in range(len(features)):
             mean, deviation = float(features.mean[i]), float(features.deviation[i])
             thumb = features.thumbs[i]
@@ -175,13 +182,7 @@ class DetectionPass:
         combs: InterlacingDetector,
         grain: GrainDetector,
     ) -> VideoAnalysis:
-        spatial, temporal, mean, black = (
-            np.concatenate(parts)
-            for parts in zip(
-                *((f.spatial, f.temporal, f.mean, _is_black(f)) for f in self._features),
-                strict=True,
-            )
-        )
+        spatial, temporal, mean, black = np.concatenate(self._series, axis=1)
         pts, notes = _repaired(self._pts)
         expected = self.video.index.pts
         agrees = len(pts) == len(expected) and bool(np.array_equal(pts, expected))
@@ -193,7 +194,7 @@ class DetectionPass:
             color=self.video.track.color,
             interlacing=combs.decide(),
             grain=grain.level,
-            black_frames=runs(black),
+            black_frames=runs(black > 0),
             flash_frames=tuple(cutter.flashes),
             decoded_frames=len(pts),
             decoded_pts=None if agrees else tuple(pts),
