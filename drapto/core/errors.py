@@ -19,8 +19,9 @@ what was tried, on which file, why it failed, and (`hint`) what to do next.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from shlex import join
+from signal import Signals
 
 
 class DraptoError(Exception):
@@ -62,7 +63,10 @@ class ValidationFailedError(DraptoError):
 
 
 class ProcessFailedError(DraptoError):
-    """A child process failed. Carries what is needed to run it again by hand."""
+    """A child process failed. Carries what is needed to run it again by hand.
+
+    `brief` says the same in one sentence without the command, for where it is one of several.
+    """
 
     def __init__(
         self,
@@ -77,7 +81,10 @@ class ProcessFailedError(DraptoError):
         self.returncode = returncode
         self.stderr_tail = stderr_tail
         how = "ran past its deadline" if returncode is None else _describe_exit(returncode)
-        said = f" It said: {stderr_tail.strip()}" if stderr_tail.strip() else ""
+        lines = stderr_tail.strip().splitlines()
+        said = f" It said: {stderr_tail.strip()}" if lines else ""
+        last = f", saying: {lines[-1].strip().rstrip('.')}" if lines else ""
+        self.brief = f"{what}: the program {how}{last}."
         super().__init__(f"{what}: {join(command)} {how}.{said}", hint=hint)
 
 
@@ -126,5 +133,7 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 
 def _describe_exit(returncode: int) -> str:
     if returncode < 0:
+        with suppress(ValueError):  # real-time signals have no name
+            return f"was killed by signal {-returncode} ({Signals(-returncode).name})"
         return f"was killed by signal {-returncode}"
     return f"exited with status {returncode}"

@@ -241,7 +241,7 @@ def test_each_attempt_starts_earlier_and_the_last_at_the_beginning() -> None:
 def test_containers_without_an_index_start_one_key_frame_early() -> None:
     index = index_with_keys([0, 100, 200])
     assert seek_points(index, 250, indexed=False)[0] == index.time_s(100)
-    assert seek_points(index, 50, indexed=False) == (None,)
+    assert seek_points(index, 50, indexed=False) == (None, None)
 
 
 def test_the_aim_never_passes_the_next_key_frame() -> None:

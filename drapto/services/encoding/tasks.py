@@ -48,6 +48,8 @@ def _task(
 def seek_points(index: FrameIndex, start: int, *, indexed: bool) -> tuple[float | None, ...]:
     """Where the decoder starts, attempt by attempt: each one earlier, the last at the beginning.
 
+    Never fewer than two attempts: an encoder may also be killed from outside.
+
     The first is the key frame at or before `start`: frames shown after a key frame never need
     what came before it, in an open GOP either (only the leading frames do, and those are
     shown before it).
@@ -63,7 +65,7 @@ def seek_points(index: FrameIndex, start: int, *, indexed: bool) -> tuple[float 
         points.append(_aim(index, key, indexed=indexed))
     if 0 < earlier < key:
         points.append(index.time_s(earlier))
-    return (*points, None)
+    return (*points, None) if points else (None, None)
 
 
 def _aim(index: FrameIndex, key: int, *, indexed: bool) -> float:
