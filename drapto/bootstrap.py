@@ -98,7 +98,7 @@ def make_orchestrator(
     executor = LocalSegmentExecutor(binary.path, arguments_for)
     statistics = resources.statistics()
     workshop = Workshop(
-        reader=PyAvReader(),
+        reader=PyAvReader(binary.path),
         tracks=FfmpegTracks(binary.path, executor.command),
         facts=collect_facts,
         payload=payload_digests,

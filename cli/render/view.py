@@ -103,8 +103,10 @@ class JobView:
 
     def _snapshot(self) -> Snapshot:
         now_s = self._now_s()
-        stage = self._stages[-1] if self._stages else self._last_stage
         plan = self.plan
+        # Encoding may begin while detection still runs; until the plan is known, that is shown.
+        running = self._stages[-1 if plan else 0] if self._stages else None
+        stage = running or self._last_stage
         if plan is None:
             return Snapshot(
                 source=self.started.source.name if self.started else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from drapto.core.media import ColorInfo, CropRect, Value
@@ -37,6 +38,23 @@ class CropDecision(Value):
     rect: CropRect | None = None
     confidence: float = 0.0  # 0..1
     reason: str = ""  # one plain sentence: why this crop, or why none
+
+
+@dataclass(frozen=True)
+class CutFound:
+    """Known while detection still runs: frame `frame` begins a scene. Final, ascending."""
+
+    frame: int
+
+
+@dataclass(frozen=True)
+class CropSettled:
+    """Known while detection still runs: nothing that follows can change this crop."""
+
+    decision: CropDecision
+
+
+Finding = CutFound | CropSettled
 
 
 class VideoAnalysis(Value):

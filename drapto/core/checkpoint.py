@@ -23,6 +23,7 @@ from drapto.core.entries import (
     Probed,
     Published,
     SegmentDone,
+    SegmentsAdded,
     SegmentsPlanned,
     Transition,
     Validated,
@@ -50,6 +51,7 @@ _EARLIEST: Mapping[type, JobState] = {
     AudioDone: JobState.PROBING,
     AnalysisDone: JobState.DETECTING,
     SegmentsPlanned: JobState.DETECTING,
+    SegmentsAdded: JobState.DETECTING,
     SegmentDone: JobState.DETECTING,
     AssemblyDone: JobState.ASSEMBLING,
     Validated: JobState.VALIDATING,
@@ -70,6 +72,7 @@ class Checkpoint:
     probed: Probed | None = None
     analysis: VideoAnalysis | None = None
     plan: tuple[Segment, ...] | None = None
+    plan_is_whole: bool = False  # False while segments are still being added to it
     segments: Mapping[int, EncodedSegment] = field(default_factory=dict)  # by segment index
     audio: Mapping[int, AudioDone] = field(default_factory=dict)  # by source stream index
     assembly: AssemblyDone | None = None
@@ -130,10 +133,14 @@ def apply(checkpoint: Checkpoint, entry: JournalEntry) -> Checkpoint:
             return replace(_without_video(counted), probed=entry, analysis=None)
         case AnalysisDone() if counted.analysis == entry.analysis:
             return counted
+        case AnalysisDone() if counted.analysis is None:
+            return replace(counted, analysis=entry.analysis)
         case AnalysisDone():
             return replace(_without_video(counted), analysis=entry.analysis)
         case SegmentsPlanned():
             return _planned(counted, entry)
+        case SegmentsAdded():
+            return _added(counted, entry)
         case SegmentDone():
             return _segment_done(counted, entry.encoded)
         case AudioDone():
@@ -183,7 +190,19 @@ def _planned(checkpoint: Checkpoint, entry: SegmentsPlanned) -> Checkpoint:
     }
     if entry.segments != checkpoint.plan:
         checkpoint = _without_assembly(checkpoint)
-    return replace(checkpoint, plan=entry.segments, segments=kept)
+    return replace(checkpoint, plan=entry.segments, plan_is_whole=True, segments=kept)
+
+
+def _added(checkpoint: Checkpoint, entry: SegmentsAdded) -> Checkpoint:
+    """The plan up to the first of the added ones, and these. A rerun adds the same ones again."""
+    first = entry.segments[0].index if entry.segments else 0
+    before = checkpoint.plan or ()
+    if not 0 <= first <= len(before):
+        raise StateError(f"Segment {first} is added to a plan of {len(before)}.")
+    plan = SegmentsPlanned(segments=(*before[:first], *entry.segments))
+    if before[: len(plan.segments)] == plan.segments:
+        return checkpoint
+    return replace(_planned(checkpoint, plan), plan_is_whole=False)
 
 
 def _segment_done(checkpoint: Checkpoint, encoded: EncodedSegment) -> Checkpoint:
@@ -236,4 +255,4 @@ def _without_assembly(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def _without_video(checkpoint: Checkpoint) -> Checkpoint:
-    return replace(_without_assembly(checkpoint), plan=None, segments={})
+    return replace(_without_assembly(checkpoint), plan=None, plan_is_whole=False, segments={})

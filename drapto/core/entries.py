@@ -79,6 +79,13 @@ class SegmentsPlanned(_Entry):
     segments: tuple[Segment, ...]
 
 
+class SegmentsAdded(_Entry):
+    """Segments that are final while detection still runs, in order after those before them."""
+
+    entry: Literal["segments_added"] = "segments_added"
+    segments: tuple[Segment, ...]
+
+
 class SegmentDone(_Entry):
     entry: Literal["segment_done"] = "segment_done"
     encoded: EncodedSegment
@@ -134,6 +141,7 @@ JournalEntry = Annotated[
     | Probed
     | AnalysisDone
     | SegmentsPlanned
+    | SegmentsAdded
     | SegmentDone
     | AudioDone
     | AssemblyDone

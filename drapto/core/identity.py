@@ -31,7 +31,7 @@ def changes(
     earlier: JobCreated, options: EncodeOptions, source: SourceFingerprint, ffmpeg_version: str
 ) -> tuple[str, ...]:
     """Why what `earlier` left cannot be used any more, in plain sentences. Empty: it can."""
-    reasons = list(_source_changes(earlier.source, source))
+    reasons = list(source_changes(earlier.source, source))
     before = earlier.request.options.model_dump(mode="json")
     now = options.model_dump(mode="json")
     for name in sorted(before.keys() | now.keys()):
@@ -51,7 +51,8 @@ def changes(
     return tuple(reasons)
 
 
-def _source_changes(before: SourceFingerprint, now: SourceFingerprint) -> tuple[str, ...]:
+def source_changes(before: SourceFingerprint, now: SourceFingerprint) -> tuple[str, ...]:
+    """What tells that a file is not the one it was, in at most one plain sentence."""
     if before.size_bytes != now.size_bytes:
         return (f"The source had {before.size_bytes} bytes, now {now.size_bytes}.",)
     if before.sample_digest != now.sample_digest:

@@ -6,7 +6,7 @@ here, and `bootstrap.py` hands one to the other.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from drapto.core.analysis import VideoAnalysis
+from drapto.core.analysis import Finding, VideoAnalysis
 from drapto.core.events import Event
 from drapto.core.job import EncodeOptions
 from drapto.core.media import FrameIndex, MediaInfo, Track
@@ -65,8 +65,8 @@ class MediaReader(Protocol):
         """The video stream to encode; `wanted` counts the video streams from 0."""
         ...
 
-    def corrected(self, video: SourceVideo, decoded_pts: Sequence[int]) -> SourceVideo:
-        """The same video with the index that decoding has shown to be true."""
+    async def corrected(self, video: SourceVideo) -> SourceVideo:
+        """The same video with the index that decoding shows to be true."""
         ...
 
 
@@ -99,16 +99,43 @@ class LumaReader(Protocol):
 ProgressCallback = Callable[[int], None]  # frames done so far; called from any thread
 
 
+FindingCallback = Callable[[Finding], None]  # called from any thread
+
+
+def unheard(_finding: Finding) -> None:
+    """The listener of those who wait for the whole analysis."""
+
+
 class DetectionService(Protocol):
-    """Contract suite: tests/services/test_detection_contract.py."""
+    """Contract suite: tests/services/test_detection_contract.py.
+
+    `on_finding` gets what is final before the end, so that encoding can start early; an
+    implementation that knows nothing before the end never calls it.
+    """
 
     async def analyze(
-        self, video: SourceVideo, options: EncodeOptions, on_progress: ProgressCallback
+        self,
+        video: SourceVideo,
+        options: EncodeOptions,
+        on_progress: ProgressCallback,
+        on_finding: FindingCallback = unheard,
     ) -> VideoAnalysis: ...
+
+
+class ScenePlanner(Protocol):
+    """Plans segments while scenes become known. The same segments as `plan` in the end."""
+
+    def add_scene(self, end: int) -> list[Segment]:
+        """Take the scene that ends before frame `end`; returns the segments now final."""
+        ...
 
 
 class SegmentationService(Protocol):
     """Every frame once, in order. Contract suite: tests/services/test_segmentation_contract.py."""
+
+    def planner(self, video: SourceVideo, options: EncodeOptions) -> ScenePlanner | None:
+        """None: this implementation has to see the whole analysis first."""
+        ...
 
     async def plan(
         self, video: SourceVideo, analysis: VideoAnalysis, options: EncodeOptions
@@ -169,6 +196,14 @@ class WorkerSlots(Protocol):
         ...
 
 
+class TaskSource(Protocol):
+    """Where segment workers get their work; it may still be growing."""
+
+    async def next(self) -> SegmentTask | None:
+        """Wait for a task; None when there will be no more."""
+        ...
+
+
 class EncodingService(Protocol):
     """Encodes all segments. `on_done` is awaited once for every accepted segment, in any order.
 
@@ -177,7 +212,7 @@ class EncodingService(Protocol):
 
     async def encode(
         self,
-        tasks: Sequence[SegmentTask],
+        tasks: TaskSource,
         *,
         workers: int,
         on_progress: Callable[[int, int], None],  # (segment index, frames done)

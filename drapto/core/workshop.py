@@ -38,6 +38,7 @@ class TrackMaker(Protocol):
         index: FrameIndex,
         out: Path,
         sample_aspect_ratio: Fraction | None,
+        late_s: Fraction = Fraction(0),
     ) -> VideoTrackFile: ...
 
     async def mux(

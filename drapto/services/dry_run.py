@@ -5,6 +5,7 @@ from __future__ import annotations
 from drapto.core.events import CommandPlanned, PlanReady
 from drapto.core.job import JobRequest, Stage
 from drapto.core.workshop import Workshop
+from drapto.services.encoding.tasks import make_tasks
 from drapto.services.planning import decide_tracks, plan_ready, plan_video, warnings_of
 from drapto.services.reporting import Reporter
 from drapto.services.stages import Stages
@@ -25,17 +26,25 @@ async def dry_run(
             on_progress = reporter.progress(Stage.DETECTION, len(video.index))
             analysis = await stages.detection.analyze(video, request.options, on_progress)
             if analysis.decoded_pts is not None:
-                video = reader.corrected(video, analysis.decoded_pts)
+                video = await reader.corrected(video)
         async with reporter.stage(Stage.SEGMENTATION):
             segments = await stages.segmentation.plan(video, analysis, request.options)
+        crop = analysis.crop.rect
         plan = plan_video(
-            request, decisions.encoder, video, analysis, segments, {}, workshop.machine, scratch
+            request,
+            decisions.encoder,
+            video,
+            crop,
+            analysis.color,
+            workshop.machine,
+            len(segments),
         )
+        tasks = make_tasks(video, segments, plan.settings, scratch)
         for message in warnings_of(video, analysis, decisions.mux):
             reporter.warn(message)
         ready = plan_ready(reporter.job, decisions, plan, video, segments, {})
         reporter.emit(ready)
-        commands = [tracks.segment_command(task) for task in plan.tasks]
+        commands = [tracks.segment_command(task) for task in tasks]
         for audio in decisions.mux.audio_encodings:
             out = scratch / f"{audio.source.index}.opus"
             commands.append(tracks.audio_command(media, audio, out))

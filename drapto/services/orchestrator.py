@@ -72,7 +72,7 @@ class VideoOrchestrator:
             video = await reader.open_video(media, track, scratch)
             analysis = await self._stages.detection.analyze(video, options, lambda _frames: None)
             if analysis.decoded_pts is not None:
-                video = reader.corrected(video, analysis.decoded_pts)
+                video = await reader.corrected(video)
             return analysis, video, await self._stages.segmentation.plan(video, analysis, options)
 
     async def probe(self, source: Path) -> tuple[MediaInfo, FrameIndex | None]:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from drapto.core.analysis import Interlacing, VideoAnalysis
 from drapto.core.events import PlanReady
 from drapto.core.interfaces import Encoder, SourceVideo
 from drapto.core.job import JobRequest
-from drapto.core.media import MediaInfo, Track
+from drapto.core.media import ColorInfo, CropRect, MediaInfo, Track
 from drapto.core.resources import WorkerPlan, plan_workers
-from drapto.core.segments import EncodedSegment, Segment, SegmentTask, VideoSettings
+from drapto.core.segments import EncodedSegment, Segment, VideoSettings
 from drapto.core.tracks import MuxPlan
 from drapto.core.workshop import Machine
 from drapto.services.assembly.service import container_for, plan_mux
 from drapto.services.encoding.registry import encoder_named
 from drapto.services.encoding.settings import picture_size, video_settings
-from drapto.services.encoding.tasks import make_tasks
 
 
 @dataclass(frozen=True)
@@ -31,11 +29,10 @@ class TrackDecisions:
 
 @dataclass(frozen=True)
 class VideoPlan:
-    """How the video will be encoded. `tasks` are the segments that are still to be done."""
+    """How the video will be encoded."""
 
     settings: VideoSettings
     workers: WorkerPlan
-    tasks: tuple[SegmentTask, ...]
 
 
 def decide_tracks(request: JobRequest, media: MediaInfo, track: Track) -> TrackDecisions:
@@ -55,25 +52,24 @@ def plan_video(
     request: JobRequest,
     encoder: Encoder,
     video: SourceVideo,
-    analysis: VideoAnalysis,
-    segments: Sequence[Segment],
-    done: Mapping[int, EncodedSegment],
+    crop: CropRect | None,
+    color: ColorInfo,
     machine: Machine,
-    segment_dir: Path,
+    segments: int | None,
 ) -> VideoPlan:
-    """Errors: UsageError if the CRF is out of the encoder's range."""
-    width, height = picture_size(video, analysis.crop.rect)
-    waiting = [segment for segment in segments if segment.index not in done]
+    """`segments` that are still to be encoded, None if that is not known yet. Errors: UsageError
+    if the encoder cannot make such a picture or quality."""
+    width, height = picture_size(video, crop)
     workers = plan_workers(
         cores=machine.cores,
         width=width,
         height=height,
         memory_bytes=request.run.memory_bytes or machine.memory_bytes,
-        segments=len(waiting),
+        segments=segments,
         workers=request.run.workers,
     )
-    settings = video_settings(video, analysis, request.options, encoder=encoder, lp=workers.lp)
-    return VideoPlan(settings, workers, make_tasks(video, waiting, settings, segment_dir))
+    settings = video_settings(video, crop, color, request.options, encoder=encoder, lp=workers.lp)
+    return VideoPlan(settings, workers)
 
 
 def plan_ready(

@@ -12,13 +12,14 @@ import anyio
 import numpy as np
 import pytest
 
+from drapto.core.analysis import CropSettled, CutFound
 from drapto.core.errors import InputError, UsageError
 from drapto.core.interfaces import DetectionService
 from drapto.core.job import EncodeOptions
 from drapto.core.media import ColorInfo, CropRect, FrameIndex
 from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
 from drapto.services.detection.features import NumpyBackend
-from drapto.services.detection.service import Analyzed, CropSettled, CutFound, StreamingDetection
+from drapto.services.detection.service import Analyzed, StreamingDetection
 from tests.media.film import (
     blank,
     damage,

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import anyio
 import pytest
-from drapto.infrastructure.ffmpeg.reader import PyAvReader
 
 from drapto.core.errors import MissingToolError, ResourceError, SegmentFailedError
 from drapto.core.interfaces import SourceVideo
 from drapto.core.segments import EncodedSegment, Segment, SegmentTask, VideoSettings
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
+from drapto.infrastructure.ffmpeg.reader import PyAvReader
+from drapto.services.encoding.longest_first import LongestFirst
 from drapto.services.encoding.registry import encoder_named
 from drapto.services.encoding.service import ParallelEncoding
 from drapto.services.encoding.tasks import make_tasks
@@ -60,8 +61,10 @@ class Run:
         async def on_done(segment: EncodedSegment) -> None:
             self.done.append(segment)
 
+        queue = LongestFirst(tasks)
+        queue.close()
         await self.service.encode(
-            tasks,
+            queue,
             workers=workers,
             on_progress=self.progress.__setitem__,
             on_retry=lambda *retry: self.retries.append(retry),
@@ -168,3 +171,23 @@ class _CancelAtFirst(dict[int, int]):
 
     def __setitem__(self, segment: int, frames: int) -> None:
         self._scope.cancel()
+
+
+async def test_tasks_may_come_while_others_are_encoded(video: SourceVideo, tmp_path: Path) -> None:
+    first, second = tasks_for(video, tmp_path, 0, 20, 72)
+    run, queue = Run(), LongestFirst([first])
+
+    async def on_done(segment: EncodedSegment) -> None:
+        run.done.append(segment)
+        if segment.segment.index == 0:  # only now the next one becomes known
+            queue.put(second)
+            queue.close()
+
+    await run.service.encode(
+        queue,
+        workers=2,
+        on_progress=run.progress.__setitem__,
+        on_retry=lambda *retry: run.retries.append(retry),
+        on_done=on_done,
+    )
+    assert [done.segment.index for done in run.done] == [0, 1]

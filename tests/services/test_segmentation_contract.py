@@ -23,8 +23,12 @@ def scenes_of(*lengths: int) -> list[Scene]:
 
 
 def planned(*lengths: int) -> list[tuple[int, int]]:
-    segments = plan_segments(scenes_of(*lengths), frame_rate=FPS, min_segment_s=1, max_segment_s=10)
+    segments = plan_segments(scenes_of(*lengths), planner())
     return [(s.start, s.end) for s in segments]
+
+
+def planner(fps: Fraction = FPS, min_s: float = 1, max_s: float = 10) -> SegmentPlanner:
+    return SegmentPlanner(min_frames=frames_in(min_s, fps), max_frames=frames_in(max_s, fps))
 
 
 def assert_covers(segments: tuple[Segment, ...], frames: int) -> None:
@@ -44,9 +48,7 @@ def assert_covers(segments: tuple[Segment, ...], frames: int) -> None:
 def test_every_frame_is_covered_once_within_the_limits(
     lengths: list[int], fps: Fraction, min_s: float, max_s: float
 ) -> None:
-    segments = plan_segments(
-        scenes_of(*lengths), frame_rate=fps, min_segment_s=min_s, max_segment_s=max_s
-    )
+    segments = plan_segments(scenes_of(*lengths), planner(fps, min_s, max_s))
     assert_covers(segments, sum(lengths))
     longest = frames_in(max_s, fps)
     shortest = min(frames_in(min_s, fps), max(1, longest // 2), sum(lengths))
@@ -56,14 +58,14 @@ def test_every_frame_is_covered_once_within_the_limits(
 
 @given(st.lists(st.integers(1, 700), min_size=1, max_size=40))
 def test_planning_while_scenes_arrive_gives_the_same_segments(lengths: list[int]) -> None:
-    planner = SegmentPlanner(min_frames=24, max_frames=240)
+    growing = planner()
     arrived: list[Segment] = []
     for scene in scenes_of(*lengths):
-        ready = planner.add_scene(scene.end)
+        ready = growing.add_scene(scene.end)
         assert all(segment.end <= scene.start for segment in ready)
         arrived += ready
-    arrived += planner.finish()
-    at_once = plan_segments(scenes_of(*lengths), frame_rate=FPS, min_segment_s=1, max_segment_s=10)
+    arrived += growing.finish()
+    at_once = plan_segments(scenes_of(*lengths), planner())
     assert tuple(arrived) == at_once
 
 

@@ -17,7 +17,6 @@ Tests: tests/infrastructure/ffmpeg/test_reader.py.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -26,11 +25,17 @@ from typing import Any
 
 import anyio.from_thread
 import anyio.to_thread
+import numpy as np
 
 from drapto.core.errors import InputError
 from drapto.core.interfaces import SourceVideo
 from drapto.core.media import MediaInfo, Track
-from drapto.infrastructure.ffmpeg.frames import IndexedPackets, index_from_decoded, index_packets
+from drapto.infrastructure.ffmpeg.frames import (
+    IndexedPackets,
+    decoded_pts,
+    index_from_decoded,
+    index_packets,
+)
 from drapto.infrastructure.ffmpeg.probe import main_video, probe_file
 from drapto.infrastructure.ffmpeg.rewrap import read_rewrapped, rewrap, rewrapped_name
 
@@ -64,9 +69,17 @@ class PyAvReader:
         """The video track to encode. Errors: InputError."""
         return main_video(media, wanted)
 
-    def corrected(self, video: SourceVideo, decoded_pts: Sequence[int]) -> SourceVideo:
-        """The same video with the index that decoding has shown to be true."""
-        index = index_from_decoded(video.index, decoded_pts)
+    async def corrected(self, video: SourceVideo) -> SourceVideo:
+        """The same video with the index that decoding shows to be true.
+
+        Decodes once more, as carefully as the encoders' decoder does: a decoder that runs ahead
+        on several frames at once loses good frames around a damaged one. Errors: InputError.
+        """
+        check = anyio.from_thread.check_cancelled
+        pts = await anyio.to_thread.run_sync(decoded_pts, video.path, video.stream_index, check)
+        if np.array_equal(pts, video.index.pts):
+            return video
+        index = index_from_decoded(video.index, pts)
         return replace(video, index=index)
 
 

@@ -38,9 +38,10 @@ class FfmpegTracks:
         index: FrameIndex,
         out: Path,
         sample_aspect_ratio: Fraction | None,
+        late_s: Fraction = Fraction(0),
     ) -> VideoTrackFile:
         return await write_video_track(
-            segments, index, out, sample_aspect_ratio=sample_aspect_ratio
+            segments, index, out, sample_aspect_ratio=sample_aspect_ratio, late_s=late_s
         )
 
     async def mux(

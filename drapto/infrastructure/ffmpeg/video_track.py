@@ -67,10 +67,12 @@ async def write_video_track(
     out: Path,
     *,
     sample_aspect_ratio: Fraction | None = None,
+    late_s: Fraction = Fraction(0),
 ) -> VideoTrackFile:
     """Join `segments`, which cover `index` once and in order, into the MP4 file `out`.
 
-    `sample_aspect_ratio` None: what the segment files say.
+    `sample_aspect_ratio` None: what the segment files say. `late_s` is how much later a frame
+    is in `index` than on the source's own clock (SourceVideo.late_s).
 
     `out` appears only when it is whole. The work is done in a worker thread that stops when
     the caller is cancelled. Errors: SegmentFailedError, naming the segment, if one is missing,
@@ -79,7 +81,8 @@ async def write_video_track(
     stop = threading.Event()
     try:
         work = partial(_write, segments, index, out, sample_aspect_ratio, stop)
-        return await anyio.to_thread.run_sync(work)
+        track = await anyio.to_thread.run_sync(work)
+        return track.model_copy(update={"start_s": track.start_s - late_s})
     finally:
         stop.set()  # a task cancelled from outside anyio leaves the thread: let it end
 

@@ -11,9 +11,9 @@ tests/services/test_detection_contract.py). It promises:
     detection = StreamingDetection(PyAvLumaReader(), NumpyBackend())
     analysis = await detection.analyze(video, EncodeOptions(), lambda frames: None)
 
-The pass itself is `DetectionPass`, an iterator of findings: `CutFound` and `CropSettled` come
-out as soon as they are final, `Analyzed` last. Whoever wants to start encoding while the rest
-is analysed iterates over it instead of calling `analyze`.
+The pass itself is `DetectionPass`, an iterator: `CutFound` and `CropSettled` come out as soon as
+they are final, `Analyzed` last. Whoever wants to start encoding while the rest is analysed
+listens with `on_finding`.
 """
 
 from __future__ import annotations
@@ -27,9 +27,15 @@ import anyio.to_thread
 import numpy as np
 import numpy.typing as npt
 
-from drapto.core.analysis import CropDecision, VideoAnalysis
+from drapto.core.analysis import CropDecision, CropSettled, CutFound, Finding, VideoAnalysis
 from drapto.core.errors import InputError, UsageError
-from drapto.core.interfaces import LumaReader, ProgressCallback, SourceVideo
+from drapto.core.interfaces import (
+    FindingCallback,
+    LumaReader,
+    ProgressCallback,
+    SourceVideo,
+    unheard,
+)
 from drapto.core.job import EncodeOptions
 from drapto.core.media import CropRect
 from drapto.services.detection.crop import CropDetector
@@ -51,25 +57,8 @@ _DIM_BELOW, _DIM_SHARE = 64, 0.999
 
 
 @dataclass(frozen=True)
-class CutFound:
-    """`frame` is the first frame of a scene; final, ascending."""
-
-    frame: int
-
-
-@dataclass(frozen=True)
-class CropSettled:
-    """The crop decision is final. Comes once, before `Analyzed`."""
-
-    decision: CropDecision
-
-
-@dataclass(frozen=True)
 class Analyzed:
     analysis: VideoAnalysis
-
-
-Finding = CutFound | CropSettled | Analyzed
 
 
 class StreamingDetection:
@@ -80,23 +69,32 @@ class StreamingDetection:
         self._backend = backend
 
     async def analyze(
-        self, video: SourceVideo, options: EncodeOptions, on_progress: ProgressCallback
+        self,
+        video: SourceVideo,
+        options: EncodeOptions,
+        on_progress: ProgressCallback,
+        on_finding: FindingCallback = unheard,
     ) -> VideoAnalysis:
         """Errors: InputError if no frame decodes, UsageError if options.crop does not fit."""
-        return await anyio.to_thread.run_sync(self._run, video, options, on_progress)
+        return await anyio.to_thread.run_sync(self._run, video, options, on_progress, on_finding)
 
     def findings(
         self, video: SourceVideo, options: EncodeOptions, on_progress: ProgressCallback
-    ) -> Iterator[Finding]:
+    ) -> Iterator[Finding | Analyzed]:
         """The same pass as a blocking iterator, for a worker thread."""
         return DetectionPass(self._reader, self._backend, video, options, on_progress).run()
 
     def _run(
-        self, video: SourceVideo, options: EncodeOptions, on_progress: ProgressCallback
+        self,
+        video: SourceVideo,
+        options: EncodeOptions,
+        on_progress: ProgressCallback,
+        on_finding: FindingCallback,
     ) -> VideoAnalysis:
         for finding in self.findings(video, options, on_progress):
             if isinstance(finding, Analyzed):
                 return finding.analysis
+            on_finding(finding)
         raise AssertionError("a detection pass ends with Analyzed")
 
 
@@ -117,7 +115,7 @@ class DetectionPass:
     _cuts: list[int] = field(default_factory=list)
     _last_luma: U8 | None = None
 
-    def run(self) -> Iterator[Finding]:
+    def run(self) -> Iterator[Finding | Analyzed]:
         fixed = fixed_crop(self.options.crop, self.video)
         if fixed is not None:
             yield CropSettled(fixed)

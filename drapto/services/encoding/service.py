@@ -1,21 +1,21 @@
 """Encoding: all segments, in parallel, each accepted only if its frames are all there.
 
-Promised: longest segments first, so that the last worker is not left alone with a big one; a
-segment with the wrong number of frames, or whose encoder failed, is tried again from an earlier
-starting point and at last by decoding from the beginning; then the job fails with the
-reason of every attempt. A full disk or a missing program is not tried again.
+Promised: as many encoders at once as there are workers; a segment with the wrong number of
+frames, or whose encoder failed, is tried again from an earlier starting point and at last by
+decoding from the beginning; then the job fails with the reason of every attempt. A full disk or
+a missing program is not tried again.
 
 Contract suite: tests/services/test_encoding_contract.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import anyio
 
 from drapto.core.errors import ProcessFailedError, SegmentFailedError, one_error
-from drapto.core.interfaces import SegmentExecutor, WorkerSlots
+from drapto.core.interfaces import SegmentExecutor, TaskSource, WorkerSlots
 from drapto.core.segments import EncodedSegment, SegmentTask
 
 
@@ -28,7 +28,7 @@ class ParallelEncoding:
 
     async def encode(
         self,
-        tasks: Sequence[SegmentTask],
+        tasks: TaskSource,
         *,
         workers: int,
         on_progress: Callable[[int, int], None],
@@ -36,10 +36,9 @@ class ParallelEncoding:
         on_done: Callable[[EncodedSegment], Awaitable[None]],
     ) -> None:
         """Errors: SegmentFailedError, ResourceError, MissingToolError; the rest is cancelled."""
-        waiting = iter(sorted(tasks, key=lambda task: (-task.segment.frames, task.segment.index)))
 
         async def work() -> None:
-            for task in waiting:  # shared: every worker takes the next longest
+            while (task := await tasks.next()) is not None:
                 async with self._slots.admit(task):
                     done = await self._until_right(task, on_progress, on_retry)
                 self._slots.observe(task, done)
@@ -47,7 +46,7 @@ class ParallelEncoding:
 
         with one_error():
             async with anyio.create_task_group() as group:
-                for _ in range(min(workers, len(tasks))):
+                for _ in range(workers):
                     group.start_soon(work)
 
     async def _until_right(

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from drapto.core.analysis import VideoAnalysis
 from drapto.core.errors import UsageError
 from drapto.core.interfaces import Encoder, SourceVideo
 from drapto.core.job import EncodeOptions
-from drapto.core.media import CropRect
+from drapto.core.media import ColorInfo, CropRect
 from drapto.core.segments import VideoSettings
 from drapto.services.segmentation.service import frames_in
 
 
 def video_settings(
     video: SourceVideo,
-    analysis: VideoAnalysis,
+    crop: CropRect | None,
+    color: ColorInfo,
     options: EncodeOptions,
     *,
     encoder: Encoder,
     lp: int,
 ) -> VideoSettings:
     """The settings that all segments of a job share. Errors: UsageError if they do not fit."""
-    width, height = picture_size(video, analysis.crop.rect)
+    width, height = picture_size(video, crop)
     crf = encoder.default_crf(width) if options.crf is None else options.crf
     low, high = encoder.crf_range
     if not low <= crf <= high:
@@ -30,8 +30,8 @@ def video_settings(
         encoder=encoder.name,
         crf=crf,
         preset=options.preset,
-        crop=analysis.crop.rect,
-        color=analysis.color,
+        crop=crop,
+        color=color,
         frame_rate=frame_rate,
         width=width,
         height=height,

@@ -1,15 +1,23 @@
-"""The steps before encoding: frame index, detection, segmentation, plan."""
+"""The steps before encoding is in full swing: frame index, detection, segmentation, plan."""
 
 from __future__ import annotations
 
+import asyncio
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from drapto.core.analysis import VideoAnalysis
+import anyio
+
+from drapto.core.analysis import Finding, VideoAnalysis
 from drapto.core.entries import AnalysisDone, Probed, SegmentsPlanned
+from drapto.core.errors import one_error
 from drapto.core.interfaces import SourceVideo
 from drapto.core.job import JobState, Stage
 from drapto.core.segments import Segment
 from drapto.services.job.context import JobContext
+from drapto.services.job.early_start import EarlyStart
+from drapto.services.job.encoders import Encoders
 from drapto.services.planning import (
     TrackDecisions,
     VideoPlan,
@@ -25,36 +33,12 @@ class Analysed:
     """What the following steps work from."""
 
     video: SourceVideo
-    decisions: TrackDecisions
     segments: tuple[Segment, ...]
     plan: VideoPlan
 
 
-async def analyse(job: JobContext) -> Analysed:
-    """Go through the stages up to the plan; what an earlier run found out is not done again."""
-    video, decisions = await _probe(job)
-    analysis = await _detect(job, video)
-    if analysis.decoded_pts is not None:
-        video = job.workshop.reader.corrected(video, analysis.decoded_pts)
-    segments = await _segment(job, video, analysis)
-    done = job.state.checkpoint.segments
-    plan = plan_video(
-        job.request,
-        decisions.encoder,
-        video,
-        analysis,
-        segments,
-        done,
-        job.workshop.machine,
-        job.place.segments,
-    )
-    for message in warnings_of(video, analysis, decisions.mux):
-        job.reporter.warn(message)
-    job.reporter.emit(plan_ready(job.reporter.job, decisions, plan, video, segments, done))
-    return Analysed(video, decisions, segments, plan)
-
-
-async def _probe(job: JobContext) -> tuple[SourceVideo, TrackDecisions]:
+async def probe(job: JobContext) -> tuple[SourceVideo, TrackDecisions]:
+    """Errors: InputError, UsageError, ResourceError."""
     await job.state.enter(JobState.PROBING)
     async with job.reporter.stage(Stage.PROBE) as report:
         reader = job.workshop.reader
@@ -66,25 +50,87 @@ async def _probe(job: JobContext) -> tuple[SourceVideo, TrackDecisions]:
     return video, decisions
 
 
-async def _detect(job: JobContext, video: SourceVideo) -> VideoAnalysis:
+async def analyse(
+    job: JobContext, video: SourceVideo, decisions: TrackDecisions, encoders: Encoders
+) -> Analysed:
+    """Go through the stages up to the plan; what an earlier run found out is not done again.
+
+    Encoding may have begun when this returns. What was encoded on a belief that turned out
+    wrong, because the source is damaged, is given up. Errors: InputError, UsageError.
+    """
     await job.state.enter(JobState.DETECTING)
+    analysis = await _detect(job, video, decisions, encoders)
+    if analysis.decoded_pts is not None:
+        demuxed, video = video, await job.workshop.reader.corrected(video)
+        if video is not demuxed:
+            await encoders.withdraw("the source holds other frames than its index says")
+    await job.state.enter(JobState.SEGMENTING)
+    segments = await _segment(job, video, analysis)
+    done = job.state.checkpoint.segments
+    plan = plan_video(
+        job.request,
+        decisions.encoder,
+        video,
+        analysis.crop.rect,
+        analysis.color,
+        job.workshop.machine,
+        len(segments) - len(done),
+    )
+    plan = await encoders.settle(plan, segments)
+    for message in warnings_of(video, analysis, decisions.mux):
+        job.reporter.warn(message)
+    resumed = {index: done[index] for index in done if index not in encoders.begun}
+    job.reporter.emit(plan_ready(job.reporter.job, decisions, plan, video, segments, resumed))
+    return Analysed(video, segments, plan)
+
+
+async def _detect(
+    job: JobContext, video: SourceVideo, decisions: TrackDecisions, encoders: Encoders
+) -> VideoAnalysis:
     async with job.reporter.stage(Stage.DETECTION) as report:
         analysis = job.state.checkpoint.analysis
         if analysis is None:
-            on_progress = job.reporter.progress(Stage.DETECTION, len(video.index))
-            options = job.request.options
-            analysis = await job.stages.detection.analyze(video, options, on_progress)
+            early = EarlyStart.if_worth_it(job, video, decisions, encoders)
+            analysis = await _analyze(job, video, early)
             await job.state.record(AnalysisDone(analysis=analysis))
         report.detail = f"{len(analysis.scenes)} scenes; {analysis.crop.reason}".strip("; ")
     return analysis
 
 
+async def _analyze(job: JobContext, video: SourceVideo, early: EarlyStart | None) -> VideoAnalysis:
+    """Run the detection stage, with somebody who listens to its findings or without."""
+    detection, options = job.stages.detection, job.request.options
+    on_progress = job.reporter.progress(Stage.DETECTION, len(video.index))
+    if early is None:
+        return await detection.analyze(video, options, on_progress)
+    send, receive = anyio.create_memory_object_stream[Finding](math.inf)
+    loop = asyncio.get_running_loop()
+    with one_error():
+        async with anyio.create_task_group() as group:
+            group.start_soon(early.follow, receive)
+            with send:
+                analysis = await detection.analyze(
+                    video,
+                    options,
+                    on_progress,
+                    lambda finding: _hand_over(loop, send.send_nowait, finding),
+                )
+    return analysis
+
+
+def _hand_over(
+    loop: asyncio.AbstractEventLoop, take: Callable[[Finding], None], finding: Finding
+) -> None:
+    """From the detecting thread to the event loop; callbacks run in the order they came."""
+    loop.call_soon_threadsafe(take, finding)
+
+
 async def _segment(
     job: JobContext, video: SourceVideo, analysis: VideoAnalysis
 ) -> tuple[Segment, ...]:
-    await job.state.enter(JobState.SEGMENTING)
     async with job.reporter.stage(Stage.SEGMENTATION) as report:
-        segments = job.state.checkpoint.plan
+        checkpoint = job.state.checkpoint
+        segments = checkpoint.plan if checkpoint.plan_is_whole else None
         if segments is None:
             options = job.request.options
             segments = await job.stages.segmentation.plan(video, analysis, options)

@@ -11,9 +11,9 @@ from drapto.core.errors import DraptoError, ValidationFailedError
 from drapto.core.events import LeaksFound
 from drapto.core.job import EncodeResult
 from drapto.core.state import Fresh, JobIdentity, Resumed, may_be_published
-from drapto.services.job.analysing import analyse
+from drapto.services.job.analysing import analyse, probe
 from drapto.services.job.context import JobContext
-from drapto.services.job.encoding import encode
+from drapto.services.job.encoders import encoders_of
 from drapto.services.job.finishing import assemble, publish, validate
 
 
@@ -61,10 +61,12 @@ async def _open(job: JobContext) -> Fresh | Resumed:
 
 async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> EncodeResult:
     resumed_segments = len(job.state.checkpoint.segments)
-    analysed = await analyse(job)
-    encoded = await encode(job, analysed)
-    await assemble(job, analysed, encoded.mux)
-    manifest = await validate(job, analysed, encoded.mux)
+    video, decisions = await probe(job)
+    async with encoders_of(job, decisions) as encoders:
+        analysed = await analyse(job, video, decisions, encoders)
+        encoded = await encoders.finish(analysed.video, analysed.segments, analysed.plan)
+    await assemble(job, analysed, encoders.mux)
+    manifest = await validate(job, analysed, encoders.mux)
     await publish(job, published=published)
     settings = analysed.plan.settings
     return EncodeResult(
@@ -81,7 +83,7 @@ async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> 
         settings=settings,
         crop=settings.crop,
         dynamic_range=settings.color.dynamic_range.value,
-        tracks=encoded.mux.outcomes,
+        tracks=encoders.mux.outcomes,
         warnings=tuple(job.reporter.warnings),
         manifest=await job.workshop.store.keep_manifest(manifest, job.request.output),
     )

@@ -4,7 +4,8 @@ Promised: every frame once, no gap, no overlap, in order; borders at scene cuts 
 lengths allow it; no segment longer than `max_segment_s`, none shorter than `min_segment_s`
 unless the film is; the same input always gives the same segments.
 
-    segments = plan_segments(scenes, frame_rate=Fraction(24), min_segment_s=1, max_segment_s=10)
+    planner = SegmentPlanner(min_frames=24, max_frames=240)
+    segments = plan_segments(scenes, planner)
 
 Contract suite: tests/services/test_segmentation_contract.py.
 """
@@ -26,22 +27,18 @@ class SceneSegmentation:
     async def plan(
         self, video: SourceVideo, analysis: VideoAnalysis, options: EncodeOptions
     ) -> tuple[Segment, ...]:
-        return plan_segments(
-            analysis.scenes,
-            frame_rate=video.index.frame_rate,
-            min_segment_s=options.min_segment_s,
-            max_segment_s=options.max_segment_s,
+        return plan_segments(analysis.scenes, self.planner(video, options))
+
+    def planner(self, video: SourceVideo, options: EncodeOptions) -> SegmentPlanner:
+        frame_rate = video.index.frame_rate
+        return SegmentPlanner(
+            min_frames=frames_in(options.min_segment_s, frame_rate),
+            max_frames=frames_in(options.max_segment_s, frame_rate),
         )
 
 
-def plan_segments(
-    scenes: Iterable[Scene], *, frame_rate: Fraction, min_segment_s: float, max_segment_s: float
-) -> tuple[Segment, ...]:
+def plan_segments(scenes: Iterable[Scene], planner: SegmentPlanner) -> tuple[Segment, ...]:
     """Segments for scenes that cover the film in order."""
-    planner = SegmentPlanner(
-        min_frames=frames_in(min_segment_s, frame_rate),
-        max_frames=frames_in(max_segment_s, frame_rate),
-    )
     segments = [segment for scene in scenes for segment in planner.add_scene(scene.end)]
     return tuple(segments + planner.finish())
 

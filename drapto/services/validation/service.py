@@ -99,12 +99,10 @@ class _Comparison:
         self.source, self.output = source, output
         self.matching: Matching = match_tracks(plan.tracks, source, output)
         self.picture = self._facts_of(self.matching.video)
-        # A rewrapped copy begins at 0, its source where its own clock says.
-        rewrapped = video.path != video.origin.path
-        moved_s = (video.track.start_s or 0.0) - _start_s(video) if rewrapped else 0.0
-        self.source_zero_s = _start_s(video) + moved_s
+        late_s = float(video.late_s)
+        self.source_zero_s = _start_s(video) - late_s
         shift = shift_s(video.index, self.picture) if self.picture is not None else 0.0
-        self.shift_s = shift - moved_s
+        self.shift_s = shift + late_s
         self.output_zero_s = self.source_zero_s + self.shift_s
 
     def rows(self) -> Iterator[ManifestRow]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drapto.services.detection.service import CropSettled
+from drapto.core.analysis import CropSettled
 from tests.media.film import (
     blank,
     fade,

@@ -1,0 +1,72 @@
+"""Begins to encode while detection still runs.
+
+As soon as detection says that the crop is final, every segment whose end is known can be
+encoded. That is so from the first second where the picture fills the frame or the crop was
+asked for; a letterboxed film has to be seen to its end, since one shot may use the bars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+
+from drapto.core.analysis import CropSettled, Finding
+from drapto.core.entries import SegmentsAdded
+from drapto.core.interfaces import ScenePlanner, SourceVideo
+from drapto.core.segments import Segment
+from drapto.services.job.context import JobContext
+from drapto.services.job.encoders import Encoders
+from drapto.services.planning import TrackDecisions, plan_video
+from drapto.services.segmentation.service import frames_in
+
+
+class EarlyStart:
+    """Listens to the findings of one detection."""
+
+    def __init__(
+        self,
+        job: JobContext,
+        video: SourceVideo,
+        decisions: TrackDecisions,
+        encoders: Encoders,
+        planner: ScenePlanner,
+    ) -> None:
+        self._job = job
+        self._video = video
+        self._decisions = decisions
+        self._encoders = encoders
+        self._planner = planner
+        self._ready: list[Segment] = []
+
+    @classmethod
+    def if_worth_it(
+        cls, job: JobContext, video: SourceVideo, decisions: TrackDecisions, encoders: Encoders
+    ) -> EarlyStart | None:
+        """None for a short film, whose number of segments decides the number of workers, and
+        where the segmentation stage has to see the whole analysis."""
+        options = job.request.options
+        longest = frames_in(options.max_segment_s, video.index.frame_rate)
+        if len(video.index) < longest * job.workshop.machine.cores:
+            return None
+        planner = job.stages.segmentation.planner(video, options)
+        return None if planner is None else cls(job, video, decisions, encoders, planner)
+
+    async def follow(self, findings: AsyncIterable[Finding]) -> None:
+        """Until there are no more findings. Errors: UsageError if the encoder refuses."""
+        async for finding in findings:
+            if isinstance(finding, CropSettled):
+                plan = plan_video(
+                    self._job.request,
+                    self._decisions.encoder,
+                    self._video,
+                    finding.decision.rect,
+                    self._video.track.color,
+                    self._job.workshop.machine,
+                    None,
+                )
+                self._encoders.start(plan)
+            else:
+                self._ready += self._planner.add_scene(finding.frame)
+            if self._encoders.started and self._ready:
+                segments, self._ready = tuple(self._ready), []
+                await self._job.state.record(SegmentsAdded(segments=segments))
+                self._encoders.submit(self._video, segments)

@@ -1,0 +1,199 @@
+"""The encoders of a job: all segments and, beside them, all audio tracks; the disk is watched.
+
+async with encoders_of(job, decisions) as encoders:
+    …                       # encoders.start, encoders.submit: as soon as something is known
+    outcome = await encoders.finish(video, segments, plan)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+from anyio.abc import TaskGroup
+
+from drapto.core.entries import Discarded, SegmentDone
+from drapto.core.errors import one_error
+from drapto.core.events import (
+    SegmentFinished,
+    SegmentProgress,
+    SegmentRetried,
+    StageFinished,
+    StageStarted,
+)
+from drapto.core.interfaces import SourceVideo
+from drapto.core.job import JobState, Stage
+from drapto.core.resources import needed_disk_bytes
+from drapto.core.segments import EncodedSegment, Segment
+from drapto.core.tracks import MuxPlan
+from drapto.services.encoding.longest_first import LongestFirst
+from drapto.services.encoding.tasks import make_tasks
+from drapto.services.job.audio import AudioTracks
+from drapto.services.job.context import JobContext
+from drapto.services.planning import TrackDecisions, VideoPlan
+
+
+@dataclass(frozen=True)
+class EncodingOutcome:
+    frames: int  # encoded by this run
+    wall_s: float
+
+
+@asynccontextmanager
+async def encoders_of(job: JobContext, decisions: TrackDecisions) -> AsyncIterator[Encoders]:
+    """Audio begins at once. Whatever fails in here ends all of it, and leaves as one error.
+
+    Errors: SegmentFailedError, ResourceError, MissingToolError; InputError for audio.
+    """
+    done_bytes = sum(done.size_bytes for done in job.state.checkpoint.segments.values())
+    job.place.require_disk(needed_disk_bytes(job.media.size_bytes, done_bytes))
+    with one_error():
+        async with anyio.create_task_group() as watch:
+            watch.start_soon(job.place.watch_disk)
+            async with anyio.create_task_group() as group:
+                audio = AudioTracks(job, decisions.mux)
+                group.start_soon(audio.encode_all)
+                yield Encoders(job, group, audio)
+            watch.cancel_scope.cancel()
+
+
+class Encoders:
+    """Segment workers that can be given work before all of it is known."""
+
+    def __init__(self, job: JobContext, group: TaskGroup, audio: AudioTracks) -> None:
+        self._job = job
+        self._group = group
+        self._audio = audio
+        self._queue = LongestFirst()
+        self._plan: VideoPlan | None = None
+        self._workers = anyio.CancelScope()
+        self._idle = anyio.Event()
+        self._begun: dict[int, Segment] = {}  # every segment that was submitted
+        self._frames_done = 0
+        self._started_s = 0.0
+
+    @property
+    def started(self) -> bool:
+        return self._plan is not None
+
+    @property
+    def mux(self) -> MuxPlan:
+        """The plan as it can be carried out; final when `encoders_of` has been left."""
+        return self._audio.mux
+
+    @property
+    def begun(self) -> frozenset[int]:
+        """Segments that this run has been given to encode."""
+        return frozenset(self._begun)
+
+    def start(self, plan: VideoPlan) -> None:
+        """Let the workers begin; they wait for what `submit` brings."""
+        self._plan = plan
+        self._queue = LongestFirst()
+        self._workers, self._idle = anyio.CancelScope(), anyio.Event()
+        self._started_s = time.monotonic()
+        self._job.reporter.emit(StageStarted(job=self._job.reporter.job, stage=Stage.ENCODING))
+        self._group.start_soon(self._run, plan)
+
+    def submit(self, video: SourceVideo, segments: Sequence[Segment]) -> None:
+        """Encode these, but for those that are finished or were submitted before."""
+        assert self._plan is not None
+        done = self._job.state.checkpoint.segments
+        new = [s for s in segments if s.index not in done and s.index not in self._begun]
+        self._begun |= {segment.index: segment for segment in new}
+        place = self._job.place.segments
+        self._queue.put(*make_tasks(video, new, self._plan.settings, place))
+
+    async def settle(self, plan: VideoPlan, segments: Sequence[Segment]) -> VideoPlan:
+        """The plan that holds: the one that encoding began with, if it was the right one."""
+        if self._plan is None:
+            return plan
+        lp = self._plan.settings.lp
+        as_begun = plan.settings.model_copy(update={"lp": lp}) == self._plan.settings
+        planned = {segment.index: segment for segment in segments}
+        if as_begun and self._begun.items() <= planned.items():
+            return self._plan
+        await self.withdraw("the end of the analysis led to another plan")
+        return plan
+
+    async def withdraw(self, reason: str) -> None:
+        """Stop, and give up every segment that this run has begun."""
+        if self._plan is None:
+            return
+        self._workers.cancel()
+        await self._idle.wait()
+        for index in sorted(self._begun.keys() & self._job.state.checkpoint.segments.keys()):
+            await self._job.state.record(Discarded(what="segment", key=index, reason=reason))
+        self._plan, self._begun, self._frames_done = None, {}, 0
+
+    async def finish(
+        self, video: SourceVideo, segments: Sequence[Segment], plan: VideoPlan
+    ) -> EncodingOutcome:
+        """Encode what is left, and wait for all of it."""
+        await self._job.state.enter(JobState.ENCODING)
+        if self._plan is None:
+            self.start(plan)
+        self.submit(video, segments)
+        self._queue.close()
+        await self._idle.wait()
+        wall_s = time.monotonic() - self._started_s
+        self._job.reporter.emit(
+            StageFinished(
+                job=self._job.reporter.job,
+                stage=Stage.ENCODING,
+                wall_s=wall_s,
+                detail=f"{len(segments)} segments",
+            )
+        )
+        return EncodingOutcome(self._frames_done, wall_s)
+
+    async def _run(self, plan: VideoPlan) -> None:
+        try:
+            with self._workers:
+                await self._job.stages.encoding.encode(
+                    self._queue,
+                    workers=plan.workers.workers,
+                    on_progress=self._on_progress,
+                    on_retry=self._on_retry,
+                    on_done=self._on_done,
+                )
+        finally:
+            self._idle.set()
+
+    def _on_progress(self, segment: int, done: int) -> None:
+        reporter = self._job.reporter
+        reporter.emit(
+            SegmentProgress(
+                job=reporter.job,
+                segment=segment,
+                frames_done=done,
+                frames=self._begun[segment].frames,
+            )
+        )
+
+    def _on_retry(self, segment: int, attempt: int, reason: str) -> None:
+        reporter = self._job.reporter
+        reporter.emit(
+            SegmentRetried(job=reporter.job, segment=segment, attempt=attempt, reason=reason)
+        )
+
+    async def _on_done(self, done: EncodedSegment) -> None:
+        reporter = self._job.reporter
+        await self._job.state.record(SegmentDone(encoded=done))
+        self._frames_done += done.frames
+        reporter.resumable = True
+        reporter.emit(
+            SegmentFinished(
+                job=reporter.job,
+                segment=done.segment.index,
+                frames=done.frames,
+                size_bytes=done.size_bytes,
+                wall_s=done.wall_s,
+                cpu_s=done.cpu_s,
+                peak_rss_bytes=done.peak_rss_bytes,
+                attempt=done.attempt,
+            )
+        )
