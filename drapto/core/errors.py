@@ -81,9 +81,9 @@ class ProcessFailedError(DraptoError):
         self.returncode = returncode
         self.stderr_tail = stderr_tail
         how = "ran past its deadline" if returncode is None else _describe_exit(returncode)
-        lines = stderr_tail.strip().splitlines()
-        said = f" It said: {stderr_tail.strip()}" if lines else ""
-        last = f", saying: {lines[-1].strip().rstrip('.')}" if lines else ""
+        lines = _last_lines(stderr_tail)
+        said = f" It said: {' / '.join(lines)}" if lines else ""
+        last = f", saying: {lines[-1].rstrip('.')}" if lines else ""
         self.brief = f"{what}: the program {how}{last}."
         super().__init__(f"{what}: {join(command)} {how}.{said}", hint=hint)
 
@@ -129,6 +129,14 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
             yield from _leaves(member)
         else:
             yield member
+
+
+def _last_lines(text: str, lines: int = 5, most: int = 600) -> list[str]:
+    """The last lines that say something, no more characters than a person reads."""
+    said = [line.strip() for line in text.splitlines() if line.strip()][-lines:]
+    while len(said) > 1 and sum(map(len, said)) > most:
+        said.pop(0)
+    return [line[-most:] for line in said]
 
 
 def _describe_exit(returncode: int) -> str:

@@ -36,7 +36,7 @@ def changes(
     now = options.model_dump(mode="json")
     for name in sorted(before.keys() | now.keys()):
         if before.get(name) != now.get(name):
-            label = name.removesuffix("_s").replace("_", " ")
+            label = "CRF" if name == "crf" else name.removesuffix("_s").replace("_", " ")
             reasons.append(f"{label} was {_say(before.get(name))}, now {_say(now.get(name))}.")
     if earlier.ffmpeg_version != ffmpeg_version:
         reasons.append(f"ffmpeg was {earlier.ffmpeg_version}, now {ffmpeg_version}.")

@@ -6,6 +6,7 @@ and `frames.py` make these values, the services read them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
@@ -109,6 +110,10 @@ class CropRect(Value):
         return f"{self.width}:{self.height}:{self.x}:{self.y}"
 
 
+# ffmpeg's names: yuva420p, vuya, gbrap10le, rgba64le, bgra, argb, abgr, ya8.
+_ALPHA_FORMAT = re.compile(r"yuva|vuya|ayuv|uyva|gbrap|rgba|bgra|argb|abgr|ya\d")
+
+
 class Track(Value):
     """One stream of a container, of any kind. Video-only and audio-only facts are optional."""
 
@@ -142,6 +147,13 @@ class Track(Value):
     @property
     def is_cover_art(self) -> bool:
         return self.kind is TrackKind.VIDEO and "attached_pic" in self.dispositions
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the picture has a transparency channel: by its pixel format, or, in WebM,
+        where alpha is a second picture beside the first, by the tag that says so."""
+        tagged = any(k.lower() == "alpha_mode" and v == "1" for k, v in self.tags.items())
+        return tagged or bool(_ALPHA_FORMAT.match(self.pixel_format or ""))
 
     @property
     def start_s(self) -> float | None:
@@ -234,15 +246,21 @@ class FrameIndex:
 
     @cached_property
     def frame_rate(self) -> Fraction:
-        """Nominal frame rate: that of the median frame distance, as the field writes it."""
+        """Nominal frame rate, as the field writes it: of the usual frame distance.
+
+        With a coarse time base (Matroska's 1 ms) single distances are rounded, so it is the
+        mean of all those near the median.
+        """
         if len(self) < 2:
             step = int(self.duration[0]) if len(self) else 0
             return 1 / (step * self.time_base) if step > 0 else Fraction(25)
         span = Fraction(int(self.pts[-1] - self.pts[0])) * self.time_base
         mean = (len(self) - 1) / span
         steps = np.diff(self.pts)
-        if int(steps.max()) - int(steps.min()) > 2:  # variable: the median says what is usual
-            mean = 1 / (Fraction(int(np.median(steps))) * self.time_base)
+        if int(steps.max()) - int(steps.min()) > 2:  # variable: the usual distance counts
+            median = float(np.median(steps))
+            usual = steps[np.abs(steps - median) <= max(1.0, median / 4)]
+            mean = len(usual) / (Fraction(int(usual.sum())) * self.time_base)
         return _standard_rate(mean)
 
     @property

@@ -146,7 +146,7 @@ class StateManager:
             await self.record(entry)
         return Resumed(
             checkpoint=self._checkpoint,
-            discarded=tuple(f"{_name(entry)}: {entry.reason}" for entry in discarded),
+            discarded=tuple(f"{_name(entry)}, because {entry.reason}." for entry in discarded),
         )
 
     async def enter(self, state: JobState, reason: str = "") -> None:
@@ -214,7 +214,7 @@ async def _bad_pieces(checkpoint: Checkpoint, verify: Verifier) -> list[Discarde
 
 def _name(entry: Discarded) -> str:
     return {
-        "segment": f"Segment {entry.key}",
-        "audio": f"Audio track {entry.key}",
-        "assembly": "The assembled file",
+        "segment": f"segment {entry.key}",
+        "audio": f"audio track {entry.key}",
+        "assembly": "the assembled file",
     }[entry.what]

@@ -160,8 +160,11 @@ class JobStore(Protocol):
         """Errors: PublishError, ResourceError."""
         ...
 
-    async def keep_manifest(self, manifest: Manifest, output: Path) -> Path:
-        """Keep the manifest of a finished job where it outlives the work directory."""
+    async def keep_manifest(self, manifest: Manifest, output: Path) -> Path | None:
+        """Keep the manifest of a finished job where it outlives the work directory.
+
+        None if that place cannot be written to.
+        """
         ...
 
 

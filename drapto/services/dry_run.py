@@ -5,6 +5,7 @@ from __future__ import annotations
 from drapto.core.events import CommandPlanned, PlanReady
 from drapto.core.job import JobRequest, Stage
 from drapto.core.workshop import Workshop
+from drapto.services.detection.truth import settle_on_decoded
 from drapto.services.encoding.tasks import make_tasks
 from drapto.services.planning import decide_tracks, plan_ready, plan_video, warnings_of
 from drapto.services.reporting import Reporter
@@ -25,8 +26,7 @@ async def dry_run(
         async with reporter.stage(Stage.DETECTION):
             on_progress = reporter.progress(Stage.DETECTION, len(video.index))
             analysis = await stages.detection.analyze(video, request.options, on_progress)
-            if analysis.decoded_pts is not None:
-                video = await reader.corrected(video)
+            video, analysis = await settle_on_decoded(reader, video, analysis)
         async with reporter.stage(Stage.SEGMENTATION):
             segments = await stages.segmentation.plan(video, analysis, request.options)
         crop = analysis.crop.rect

@@ -25,6 +25,7 @@ from drapto.core.media import FrameIndex, MediaInfo, TrackKind
 from drapto.core.segments import Segment
 from drapto.core.state import StateManager
 from drapto.core.workshop import Workshop
+from drapto.services.detection.truth import settle_on_decoded
 from drapto.services.dry_run import dry_run
 from drapto.services.job.context import JobContext
 from drapto.services.job.run import run_job
@@ -71,8 +72,7 @@ class VideoOrchestrator:
         async with self._workshop.store.scratch() as scratch:
             video = await reader.open_video(media, track, scratch)
             analysis = await self._stages.detection.analyze(video, options, lambda _frames: None)
-            if analysis.decoded_pts is not None:
-                video = await reader.corrected(video)
+            video, analysis = await settle_on_decoded(reader, video, analysis)
             return analysis, video, await self._stages.segmentation.plan(video, analysis, options)
 
     async def probe(self, source: Path) -> tuple[MediaInfo, FrameIndex | None]:

@@ -42,6 +42,7 @@ class LocalSegmentExecutor:
         return [
             str(self._ffmpeg),
             *("-nostdin", "-hide_banner", "-v", "error", *PROGRESS_OPTIONS),
+            *("-max_error_rate", "1"),  # how many frames come out decides, not how many fail
             *self._arguments_for(task),
         ]
 

@@ -184,8 +184,6 @@ class DetectionPass:
         pts, notes = _repaired(self._pts)
         expected = self.video.index.pts
         agrees = len(pts) == len(expected) and bool(np.array_equal(pts, expected))
-        if len(pts) != len(expected):
-            notes += (f"The index lists {len(expected)} frames, {len(pts)} could be decoded.",)
         return VideoAnalysis(
             scenes=scenes(self._cuts, spatial=spatial, temporal=temporal, mean=mean),
             crop=crop,

@@ -64,7 +64,7 @@ class ParallelEncoding:
                     lambda frames: on_progress(number, frames),
                 )
             except ProcessFailedError as error:
-                reasons.append(str(error))
+                reasons.append(error.brief)
             else:
                 if done.frames == task.segment.frames:
                     return done

@@ -15,6 +15,7 @@ from drapto.core.errors import one_error
 from drapto.core.interfaces import SourceVideo
 from drapto.core.job import JobState, Stage
 from drapto.core.segments import Segment
+from drapto.services.detection.truth import settle_on_decoded
 from drapto.services.job.context import JobContext
 from drapto.services.job.early_start import EarlyStart
 from drapto.services.job.encoders import Encoders
@@ -60,10 +61,10 @@ async def analyse(
     """
     await job.state.enter(JobState.DETECTING)
     analysis = await _detect(job, video, decisions, encoders)
-    if analysis.decoded_pts is not None:
-        demuxed, video = video, await job.workshop.reader.corrected(video)
-        if video is not demuxed:
-            await encoders.withdraw("the source holds other frames than its index says")
+    demuxed = video
+    video, analysis = await settle_on_decoded(job.workshop.reader, video, analysis)
+    if video is not demuxed:
+        await encoders.withdraw("the source holds other frames than its index says")
     await job.state.enter(JobState.SEGMENTING)
     segments = await _segment(job, video, analysis)
     done = job.state.checkpoint.segments
