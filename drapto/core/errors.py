@@ -85,7 +85,12 @@ class ProcessFailedError(DraptoError):
         said = f" It said: {' / '.join(lines)}" if lines else ""
         last = f", saying: {lines[-1].rstrip('.')}" if lines else ""
         self.brief = f"{what}: the program {how}{last}."
-        super().__init__(f"{what}: {join(command)} {how}.{said}", hint=hint)
+        super().__init__(f"{what}: {self.command_line} {how}.{said}", hint=hint)
+
+    @property
+    def command_line(self) -> str:
+        """The command, quoted so that it can be pasted into a shell."""
+        return join(self.command)
 
 
 class SegmentFailedError(DraptoError):

@@ -57,6 +57,7 @@ class ParallelEncoding:
     ) -> EncodedSegment:
         number = task.segment.index
         reasons: list[str] = []
+        failure: ProcessFailedError | None = None
         for attempt in range(len(task.seeks_s)):
             try:
                 done = await self._executor.run(
@@ -64,6 +65,7 @@ class ParallelEncoding:
                     lambda frames: on_progress(number, frames),
                 )
             except ProcessFailedError as error:
+                failure = error
                 reasons.append(error.brief)
             else:
                 if done.frames == task.segment.frames:
@@ -74,8 +76,9 @@ class ParallelEncoding:
         raise SegmentFailedError(
             f"Segment {number} (frames {task.segment.start} to {task.segment.end - 1}) of "
             f"{task.source} could not be encoded in {len(reasons)} attempts: "
-            + "; ".join(f"({n}) {reason}" for n, reason in enumerate(reasons, 1))
-            + ".",
+            + "; ".join(f"({n}) {reason.rstrip('.')}" for n, reason in enumerate(reasons, 1))
+            + "."
+            + (f" The last command: {failure.command_line}" if failure else ""),
             hint="If the source is damaged there, remux or repair it and run the command again; "
             "finished segments are kept.",
-        )
+        ) from failure
