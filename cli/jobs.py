@@ -15,11 +15,13 @@ from cli.errors import INTERRUPTED, Failure, describe, say, show
 from cli.render.frontend import BatchRow, Frontend
 from cli.render.view import JobView
 from cli.runtime import Stop, show_traceback
+from cli.text import count
 from drapto.api import Drapto
 from drapto.core.errors import DraptoError, ValidationFailedError
 from drapto.core.events import Event, JobFailed, JobSkipped
 from drapto.core.interfaces import EventSink
 from drapto.core.job import EncodeOptions, RunOptions
+from drapto.infrastructure.journal import JOURNAL_NAME
 from drapto.infrastructure.logging import job_logger, log_path
 from drapto.infrastructure.settings import Settings
 from drapto.services.batch import BatchItem
@@ -45,14 +47,17 @@ class Jobs:
 
     async def all(self, work: Work, stop: Stop) -> int:
         """Encode everything; the exit code. A batch goes on after a failed file."""
+        code = INTERRUPTED
         try:
             async with Drapto(self.settings, sinks=self.sinks) as drapto:
-                if not work.is_batch:
-                    return await self._one(drapto, work.plan.items[0], stop)
-                return await self._batch(drapto, work, stop)
+                if work.is_batch:
+                    code = await self._batch(drapto, work, stop)
+                else:
+                    code = await self._one(drapto, work.plan.items[0], stop)
+            return code
         finally:
             self._write_metrics()
-            if stop.reason:
+            if stop.reason and code == INTERRUPTED:  # and not just too late
                 self._say_interrupted()
 
     async def _batch(self, drapto: Drapto, work: Work, stop: Stop) -> int:
@@ -131,12 +136,21 @@ class Jobs:
                 )
             )
         show(failure)
-        again = failure.exit_code != ValidationFailedError.exit_code  # would fail the same way
-        if resumable and again and self.view.snapshot().segments_done:
+        if resumable and self._would_go_on(item, failure):
             say("The finished segments are kept: the same command goes on from there.")
         if log and not failure.unexpected:
             say(f"The log is {log}.")
         return failure
+
+    def _would_go_on(self, item: BatchItem, failure: Failure) -> bool:
+        """Whether the same command has something to go on with, and would not fail at once."""
+        started = self.view.started
+        if started is None or not (started.work_dir / JOURNAL_NAME).exists():
+            return False
+        if item.output.exists() and not self.run.overwrite:
+            return False
+        fails_again = failure.exit_code == ValidationFailedError.exit_code
+        return not fails_again and self.view.snapshot().segments_done > 0
 
     def _log_of(self, item: BatchItem) -> Path | None:
         """The log of the job on this file, if its work directory is still there."""
@@ -149,8 +163,8 @@ class Jobs:
     def _say_interrupted(self) -> None:
         event, now = self.view.failure, self.view.snapshot()
         if event is not None and event.resumable:
-            where = f"segment {now.segments_done} of {now.segments}" if now.segments else "there"
-            say(f"Interrupted. Run the same command again to go on from {where}.")
+            done = f", with {now.segments_done} of {count(now.segments, 'segment')} done"
+            say(f"Interrupted{done if now.segments else ''}. The same command goes on from there.")
         else:
             say("Interrupted.")
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
+
 from drapto.core.analysis import VideoAnalysis
 from drapto.core.doctor import DoctorLine
 from drapto.core.errors import MissingToolError
@@ -86,7 +88,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     try:
         yield Services(settings, resources)
     finally:
-        await resources.close()
+        with anyio.CancelScope(shield=True):
+            await resources.close()
 
 
 def make_orchestrator(

@@ -67,8 +67,7 @@ class DiskGuard:
                 raise ResourceError(
                     f"The disk that holds {path} is full: {free / _MIB:.1f} MiB are left of the "
                     f"{self._floor_bytes / _MIB:.1f} MiB that are kept free.",
-                    hint="Free some space and run the same command again: it goes on where it "
-                    "stopped.",
+                    hint="Free some space and run the same command again.",
                 )
 
     async def watch(self) -> None:

@@ -53,10 +53,10 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 FREE_SPACE_HINT = (
-    "Free some space, or name another place with --work-dir, and run the same command again: it "
-    "goes on where it stopped."
+    "Free some space, or name another place with --work-dir, and run the same command again."
 )
 PERMISSIONS_HINT = "Check the permissions, or name another place with --work-dir."
+GONE_HINT = "Something removed it while the job was running; run the same command again."
 
 
 def translate(error: OSError, what: str, *, hint: str | None = None) -> DraptoError:
@@ -64,4 +64,6 @@ def translate(error: OSError, what: str, *, hint: str | None = None) -> DraptoEr
     message = f"{what}: {error.strerror}."
     if error.errno in DISK_FULL_ERRNOS:
         return ResourceError(message, hint=FREE_SPACE_HINT if hint is None else hint)
+    if error.errno == errno.ENOENT:
+        return PublishError(message, hint=GONE_HINT)
     return PublishError(message, hint=PERMISSIONS_HINT if hint is None else hint)

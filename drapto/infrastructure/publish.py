@@ -24,7 +24,7 @@ import anyio.from_thread
 import anyio.to_thread
 
 from drapto.core.errors import PublishError, UsageError
-from drapto.infrastructure.files import sync_directory, translate
+from drapto.infrastructure.files import DISK_FULL_ERRNOS, sync_directory, translate
 from drapto.infrastructure.fingerprint import DIGEST_BYTES, digest_of
 
 COPY_CHUNK_BYTES = 16 * 1024 * 1024  # a cancelled copy stops within one of these
@@ -89,7 +89,13 @@ def _publish(partial: Path, output: Path, source: Path, overwrite: bool) -> None
             hint="Move it away or use --overwrite, and run the same command again.",
         ) from error
     except OSError as error:
-        raise translate(error, f"{partial} cannot be published as {output}") from error
+        raise translate(
+            error,
+            f"{partial} cannot be published as {output}",
+            hint="Make room for it there, and run the same command again."
+            if error.errno in DISK_FULL_ERRNOS
+            else f"Check who may write to {output.parent}, and run the same command again.",
+        ) from error
 
 
 def _check_place(output: Path) -> None:

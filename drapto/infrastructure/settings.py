@@ -19,6 +19,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
@@ -47,9 +48,15 @@ GIB = 1024**3
 
 
 def default_state_dir() -> Path:
-    """$XDG_STATE_HOME/drapto, by default ~/.local/state/drapto (XDG Base Directory 0.8)."""
+    """$XDG_STATE_HOME/drapto, by default ~/.local/state/drapto (XDG Base Directory 0.8).
+
+    A user without a home directory, as in some containers, has it among the temporary files.
+    """
     base = os.environ.get("XDG_STATE_HOME", "")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "drapto"
+    try:
+        return (Path(base) if base else Path.home() / ".local" / "state") / "drapto"
+    except RuntimeError:
+        return Path(gettempdir()) / f"drapto-{os.geteuid()}"
 
 
 class Settings(BaseSettings):

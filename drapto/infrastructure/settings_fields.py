@@ -30,7 +30,10 @@ def _path(value: Any) -> Any:
     if isinstance(value, str):
         if not value.strip():
             raise ValueError("a path is wanted")
-        return Path(value).expanduser()
+        try:
+            return Path(value).expanduser()
+        except RuntimeError as error:  # '~' without a home directory
+            raise ValueError(str(error)) from error
     return value
 
 

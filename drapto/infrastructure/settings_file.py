@@ -16,10 +16,16 @@ from drapto.core.errors import UsageError
 FILE_NAME = "drapto.toml"
 
 
-def user_config_dir() -> Path:
-    """$XDG_CONFIG_HOME/drapto, by default ~/.config/drapto (XDG Base Directory 0.8)."""
+def user_config_dir() -> Path | None:
+    """$XDG_CONFIG_HOME/drapto, by default ~/.config/drapto (XDG Base Directory 0.8).
+
+    None for a user without a home directory.
+    """
     base = os.environ.get("XDG_CONFIG_HOME", "")
-    return (Path(base) if base else Path.home() / ".config") / "drapto"
+    try:
+        return (Path(base) if base else Path.home() / ".config") / "drapto"
+    except RuntimeError:
+        return None
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
@@ -61,10 +67,19 @@ def find_settings_file(named: Path | None) -> SettingsFile | None:
     """The file in force; None if there is none. Raises UsageError if it cannot be read."""
     if named is not None:
         return read_settings_file(named)
-    for candidate in (Path(FILE_NAME), user_config_dir() / FILE_NAME):
-        if candidate.exists():
+    of_user = user_config_dir()
+    for candidate in (Path(FILE_NAME), *([of_user / FILE_NAME] if of_user else [])):
+        if _exists(candidate):
             return read_settings_file(candidate)
     return None
+
+
+def _exists(path: Path) -> bool:
+    """False also in a directory that this user may not look into."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def read_settings_file(path: Path) -> SettingsFile:

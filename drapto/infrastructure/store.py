@@ -23,7 +23,7 @@ from drapto.core.manifest import Manifest
 from drapto.core.resources import Leaks
 from drapto.infrastructure import fingerprint, publish
 from drapto.infrastructure.disk import DiskGuard
-from drapto.infrastructure.files import write_atomically
+from drapto.infrastructure.files import translate, write_atomically
 from drapto.infrastructure.journal import JOURNAL_NAME, FileJournal
 from drapto.infrastructure.logging import LogSink, job_logger
 from drapto.infrastructure.resources import ResourceManager
@@ -61,7 +61,12 @@ class FileJobPlace:
         await self._disk.watch()
 
     async def write_manifest(self, manifest: Manifest) -> None:
-        await _write(self._work.manifest_file, manifest)
+        """Errors: ResourceError, PublishError."""
+        path = self._work.manifest_file
+        try:
+            await _write(path, manifest)
+        except OSError as error:
+            raise translate(error, f"The manifest {path} cannot be written") from error
 
     async def read_manifest(self) -> Manifest | None:
         try:
@@ -123,11 +128,17 @@ class FileJobStore:
     async def publish(self, finished: Path, output: Path, *, source: Path, overwrite: bool) -> None:
         await publish.publish(finished, output, source=source, overwrite=overwrite)
 
-    async def keep_manifest(self, manifest: Manifest, output: Path) -> Path:
-        """One per output path: a later encode of the same output replaces it."""
+    async def keep_manifest(self, manifest: Manifest, output: Path) -> Path | None:
+        """One per output path: a later encode of the same output replaces it.
+
+        None if it cannot be written: the output is published, so nothing fails any more.
+        """
         name = blake2b(str(output).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
         path = self._manifests / f"{output.stem[:80]}-{name}.json"
-        await _write(path, manifest)
+        try:
+            await _write(path, manifest)
+        except OSError:
+            return None
         return path
 
 

@@ -177,8 +177,10 @@ class WorkDir:
         """Remove all that is ours, the directory itself last. Call it with the lock held.
 
         Returns what somebody else put there; the directory then stays, with that and the lock.
-        Errors: PublishError.
+        A directory that is gone already is removed. Errors: PublishError.
         """
+        if not self.path.exists():
+            return ()
         try:
             for name in SUB_DIRECTORIES:
                 self._remove_tree(self.path / name)

@@ -254,7 +254,7 @@ class TestOnATerminal:
         assert terminal.close() == 130
         assert "Traceback" not in terminal.shown
         assert terminal.shown.rindex("\x1b[?25h") > terminal.shown.rindex("\x1b[?25l")
-        assert "Run the same command again to go on from segment" in terminal.shown
+        assert "The same command goes on from there" in terminal.shown
         assert program.processes_about(tmp_path) == []
 
 

@@ -60,7 +60,7 @@ def test_an_unchanged_job_has_no_reason_to_start_afresh() -> None:
 def test_reasons_name_what_changed_from_what_to_what() -> None:
     said = changes(created(), EncodeOptions(crf=30, max_segment_s=5), SOURCE, "9.1")
     assert said == (
-        "crf was automatic, now 30.",
+        "CRF was automatic, now 30.",
         "max segment was 10, now 5.",
         "ffmpeg was 9.0, now 9.1.",
     )

@@ -120,9 +120,9 @@ async def test_a_segment_file_that_changed_is_encoded_again_and_named(tmp_path: 
     opened = await StateManager(FileJournal(tmp_path)).open(identity(), verify=check_file)
     assert isinstance(opened, Resumed)
     assert opened.discarded == (
-        "Segment 0: 00000.mkv is missing",
-        "Segment 1: 00001.mkv has 3 bytes instead of 11",
-        "Segment 2: 00002.mkv has other content than when it was finished",
+        "segment 0, because 00000.mkv is missing.",
+        "segment 1, because 00001.mkv has 3 bytes instead of 11.",
+        "segment 2, because 00002.mkv has other content than when it was finished.",
     )
     assert opened.checkpoint.unfinished == plan(3)
     # and the third run knows it without looking
@@ -136,7 +136,7 @@ async def test_changed_settings_start_afresh_and_say_so(tmp_path: Path) -> None:
     changed = identity(options=EncodeOptions(crf=20))
     opened = await StateManager(FileJournal(tmp_path)).open(changed, verify=check_file)
     assert isinstance(opened, Fresh)
-    assert opened.reasons == ("crf was automatic, now 20.",)
+    assert opened.reasons == ("CRF was automatic, now 20.",)
     assert (opened.checkpoint.plan, opened.checkpoint.segments) == (None, {})
     entries = await FileJournal(tmp_path).read()
     assert [entry["entry"] for entry in entries] == ["job_created"]
@@ -196,7 +196,9 @@ async def test_a_damaged_assembled_file_is_made_again_from_its_segments(tmp_path
     (tmp_path / "assembled.mkv").write_bytes(b"the whole f")
     opened = await StateManager(FileJournal(tmp_path)).open(identity(), verify=check_file)
     assert isinstance(opened, Resumed)
-    assert opened.discarded == ("The assembled file: assembled.mkv has 11 bytes instead of 14",)
+    assert opened.discarded == (
+        "the assembled file, because assembled.mkv has 11 bytes instead of 14.",
+    )
     assert opened.checkpoint.assembly is None
     assert opened.checkpoint.unfinished == ()
 
@@ -219,7 +221,7 @@ async def test_a_job_killed_right_after_its_rename_knows_that_it_is_published(
     last = await StateManager(FileJournal(tmp_path)).open(who, verify=check_file)
     assert isinstance(last, Resumed)
     assert not last.already_published
-    assert last.discarded == ("The assembled file: out.mkv is missing",)
+    assert last.discarded == ("the assembled file, because out.mkv is missing.",)
     assert last.checkpoint.unfinished == ()
 
 

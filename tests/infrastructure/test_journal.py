@@ -212,7 +212,7 @@ def test_a_journal_at_its_size_limit_keeps_what_it_has_and_goes_on_later(tmp_pat
     count, _, message = ran.stdout.partition(" ")
     assert int(count) == 13
     assert "cannot be written: File too large." in message
-    assert "goes on where it stopped" in message
+    assert "run the same command again" in message
     assert numbers(tmp_path) == list(range(14))
 
 

@@ -30,9 +30,18 @@ class AudioTracks:
                 self.mux = copy_instead(self.mux, index, "as in an earlier run")
                 continue
             try:
-                await self._encode(plan)
-            except (InputError, ProcessFailedError) as error:
-                self._copy(index, str(error).splitlines()[0])
+                await self._encode_or_again(plan)
+            except ProcessFailedError as error:
+                self._copy(index, error.brief)
+            except InputError as error:
+                self._copy(index, error.message)
+
+    async def _encode_or_again(self, plan: TrackPlan) -> None:
+        """A second attempt: an encoder may also be killed from outside."""
+        try:
+            await self._encode(plan)
+        except ProcessFailedError:
+            await self._encode(plan)
 
     async def _encode(self, plan: TrackPlan) -> None:
         job, index = self._job, plan.source.index

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import anyio
+
 from drapto.core.entries import AssemblyDone, Published, Validated
 from drapto.core.facts import FileFacts
 from drapto.core.job import JobState, Stage
@@ -126,6 +128,7 @@ async def publish(job: JobContext, *, published: bool) -> None:
                 source=job.request.source,
                 overwrite=job.request.run.overwrite,
             )
-        await job.state.record(Published(output=output, size_bytes=assembly.size_bytes))
+        with anyio.CancelScope(shield=True):  # the file has its name: nothing is left to stop
+            await job.state.record(Published(output=output, size_bytes=assembly.size_bytes))
+            await job.state.enter(JobState.DONE)
         report.detail = str(output)
-    await job.state.enter(JobState.DONE)

@@ -7,7 +7,7 @@ import time
 import anyio
 
 from drapto._version import __version__
-from drapto.core.errors import DraptoError, ValidationFailedError
+from drapto.core.errors import DraptoError, PublishError, ResourceError, ValidationFailedError
 from drapto.core.events import LeaksFound
 from drapto.core.job import EncodeResult
 from drapto.core.state import Fresh, JobIdentity, Resumed, may_be_published
@@ -15,6 +15,7 @@ from drapto.services.job.analysing import analyse, probe
 from drapto.services.job.context import JobContext
 from drapto.services.job.encoders import encoders_of
 from drapto.services.job.finishing import assemble, publish, validate
+from drapto.services.job.source_guard import require_unchanged_source, unchanged_source
 
 
 async def run_job(job: JobContext, started_s: float, refusal: DraptoError | None) -> EncodeResult:
@@ -25,11 +26,12 @@ async def run_job(job: JobContext, started_s: float, refusal: DraptoError | None
     try:
         if refusal is not None and not await may_be_published(job.place.journal):
             raise refusal
-        opened = await _open(job)
-        published = isinstance(opened, Resumed) and opened.already_published
-        if refusal is not None and not published:
-            raise refusal
-        result = await _all_stages(job, started_s, published=published)
+        async with unchanged_source(job):
+            opened = await _open(job)
+            published = isinstance(opened, Resumed) and opened.already_published
+            if refusal is not None and not published:
+                raise refusal
+            result = await _all_stages(job, started_s, published=published)
     except BaseException as error:
         with anyio.CancelScope(shield=True):
             await _end_badly(job, error)
@@ -67,7 +69,13 @@ async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> 
         encoded = await encoders.finish(analysed.video, analysed.segments, analysed.plan)
     await assemble(job, analysed, encoders.mux)
     manifest = await validate(job, analysed, encoders.mux)
+    if not published:
+        await require_unchanged_source(job)
     await publish(job, published=published)
+    with anyio.CancelScope(shield=True):  # published is done
+        kept = await job.workshop.store.keep_manifest(manifest, job.request.output)
+    if kept is None:
+        job.reporter.warn("The manifest could not be kept: its directory cannot be written to.")
     settings = analysed.plan.settings
     return EncodeResult(
         source=job.request.source,
@@ -85,7 +93,7 @@ async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> 
         dynamic_range=settings.color.dynamic_range.value,
         tracks=encoders.mux.outcomes,
         warnings=tuple(job.reporter.warnings),
-        manifest=await job.workshop.store.keep_manifest(manifest, job.request.output),
+        manifest=kept,
     )
 
 
@@ -113,7 +121,8 @@ async def _end_badly(job: JobContext, error: BaseException) -> None:
         else:
             await job.state.interrupt(type(error).__name__)
     except Exception as unwritten:  # a full disk must not hide why the job failed
-        job.reporter.warn(f"The journal could not be closed: {unwritten}")
+        if not isinstance(error, ResourceError | PublishError):  # which say the same
+            job.reporter.warn(f"The journal could not be closed: {unwritten}")
     worth_keeping = (
         job.reporter.resumable
         or job.request.run.keep_work

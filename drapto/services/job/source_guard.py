@@ -13,17 +13,24 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from drapto.core.errors import InputError
+from drapto.core.errors import (
+    InputError,
+    ProcessFailedError,
+    SegmentFailedError,
+    ValidationFailedError,
+)
 from drapto.core.identity import source_changes
 from drapto.services.job.context import JobContext
+
+_BLAMED_ON_A_SOURCE = (InputError, ProcessFailedError, SegmentFailedError, ValidationFailedError)
 
 
 @asynccontextmanager
 async def unchanged_source(job: JobContext) -> AsyncIterator[None]:
-    """Whatever fails inside while the source is another is an InputError; the cause is kept."""
+    """What fails inside while the source is another is an InputError; the cause is kept."""
     try:
         yield
-    except Exception as error:
+    except _BLAMED_ON_A_SOURCE as error:
         try:
             await require_unchanged_source(job)
         except InputError as changed:
