@@ -7,17 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from shlex import join
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+from drapto.core.words import count, size
 
-
-def size(size_bytes: float) -> str:
-    """'1.4 GiB': at most one decimal, binary units."""
-    value = float(size_bytes)
-    for unit in _UNITS:
-        if abs(value) < 1024 or unit == _UNITS[-1]:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    raise AssertionError("unreachable")
+__all__ = ["command", "count", "duration", "path", "printable", "saving", "size"]
 
 
 def duration(seconds: float) -> str:
@@ -61,8 +53,3 @@ def path(value: Path) -> str:
 def command(arguments: Sequence[str]) -> str:
     """One line that can be pasted into a shell."""
     return join(arguments)
-
-
-def count(number: int, noun: str) -> str:
-    """'1 segment', '3 segments'."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

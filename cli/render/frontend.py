@@ -198,7 +198,7 @@ def rare_lines(event: Event) -> list[str]:
             reason = text.printable(event.reason)
             return [f"segment {event.segment} is tried again (attempt {event.attempt}): {reason}"]
         case LeaksFound():
-            held = [f"{event.slots} slots"] if event.slots else []
+            held = [text.count(event.slots, "slot")] if event.slots else []
             left = [*held, *event.processes, *event.open_files, *event.temporary_files]
             return [f"warning: left behind: {text.printable(', '.join(left))}"]
         case JobSkipped():

@@ -10,6 +10,7 @@ from drapto.core.errors import ValidationFailedError
 from drapto.core.job import TrackOutcome
 from drapto.core.media import Value
 from drapto.core.segments import EncodedSegment, VideoSettings
+from drapto.core.words import count
 
 MANIFEST_VERSION = 1
 """Goes up when a field changes its meaning or goes away; not when one is added."""
@@ -125,7 +126,7 @@ class Manifest(Value):
         rest = f"; and {more} more" if more > 0 else ""
         raise ValidationFailedError(
             f"The output for {self.source} does not match it in {len(self.failed)} of "
-            f"{len(self.rows)} checks: {shown}{rest}.",
+            f"{count(len(self.rows), 'check')}: {shown}{rest}.",
             hint="The file was kept in the work directory and nothing was published.",
         )
 

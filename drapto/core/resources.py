@@ -143,11 +143,15 @@ def plan_workers(
     fits_segments = cores if segments is None else max(1, min(cores, segments))
     ideal = _plan(fits_segments, cores, width, height, "one per core")
     if fits_segments < cores:
-        ideal = replace(ideal, reason=f"there are only {fits_segments} segments")
+        ideal = replace(ideal, reason=_only(fits_segments))
     for_workers = max(0, memory_bytes - own_memory_bytes(width, height))
     if ideal.workers * ideal.memory_bytes <= for_workers:
         return ideal
     return _plan_for_memory(cores, width, height, for_workers, fits_segments)
+
+
+def _only(segments: int) -> str:
+    return "there is only 1 segment" if segments == 1 else f"there are only {segments} segments"
 
 
 def _plan(workers: int, cores: int, width: int, height: int, reason: str) -> WorkerPlan:

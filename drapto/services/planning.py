@@ -13,6 +13,7 @@ from drapto.core.media import ColorInfo, CropRect, MediaInfo, Track
 from drapto.core.resources import WorkerPlan, plan_workers
 from drapto.core.segments import EncodedSegment, Segment, VideoSettings
 from drapto.core.tracks import MuxPlan
+from drapto.core.words import count, sentence
 from drapto.core.workshop import Machine
 from drapto.services.assembly.service import container_for, plan_mux
 from drapto.services.encoding.registry import encoder_named
@@ -100,7 +101,8 @@ def plan_ready(
 
 def warnings_of(video: SourceVideo, analysis: VideoAnalysis, mux: MuxPlan) -> tuple[str, ...]:
     """What a person has to know before the encode starts, in plain sentences."""
-    said = [*video.index.notes, *analysis.notes, *mux.notes, *_dynamic_metadata(video)]
+    notes = (*video.index.notes, *analysis.notes, *mux.notes)
+    said = [*map(sentence, notes), *_dynamic_metadata(video.track.color)]
     if analysis.interlacing is not Interlacing.PROGRESSIVE:
         said.append(
             f"The picture is {_INTERLACED[analysis.interlacing]}; it is encoded as it is, "
@@ -108,7 +110,8 @@ def warnings_of(video: SourceVideo, analysis: VideoAnalysis, mux: MuxPlan) -> tu
         )
     if analysis.decode_errors:
         said.append(
-            f"The source is damaged: {analysis.decode_errors} frames were decoded with errors."
+            f"The source is damaged: {count(analysis.decode_errors, 'frame')} could not be decoded "
+            "without errors."
         )
     return tuple(dict.fromkeys(said))
 
@@ -121,13 +124,12 @@ _INTERLACED = {
 }
 
 
-def _dynamic_metadata(video: SourceVideo) -> list[str]:
-    color, said = video.track.color, []
+def _dynamic_metadata(color: ColorInfo) -> list[str]:
+    said = []
     if color.hdr10_plus:
-        said.append(
-            "The HDR10+ metadata of the single frames is not carried over; the static HDR10 "
-            "metadata is."
-        )
+        has_static = color.mastering_display is not None or color.content_light is not None
+        kept = "the static HDR10 metadata is" if has_static else "there is no static HDR10 metadata"
+        said.append(f"The HDR10+ metadata of the single frames is not carried over; {kept}.")
     vision = color.dolby_vision
     if vision is not None and vision.profile == 5:
         said.append(

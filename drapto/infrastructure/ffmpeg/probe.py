@@ -25,6 +25,7 @@ import anyio
 
 from drapto.core.errors import DraptoError, InputError
 from drapto.core.media import Attachment, Chapter, ColorInfo, MediaInfo, Track, TrackKind
+from drapto.core.words import count
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from drapto.infrastructure.ffmpeg.first_frames import (
     MATRICES,
@@ -71,7 +72,7 @@ def main_video(media: MediaInfo, wanted: int | None = None) -> Track:
     videos = media.of_kind(TrackKind.VIDEO)
     if not videos:
         what = "only cover art" if media.cover_art else "no video"
-        heard = f"{len(media.of_kind(TrackKind.AUDIO))} audio track(s)"
+        heard = count(len(media.of_kind(TrackKind.AUDIO)), "audio track")
         raise InputError(
             f"{media.path} holds {what} ({media.format_name}, {heard}).",
             hint="Drapto encodes video; audio alone needs another tool.",
@@ -79,7 +80,8 @@ def main_video(media: MediaInfo, wanted: int | None = None) -> Track:
     if wanted is not None:
         if not 0 <= wanted < len(videos):
             raise InputError(
-                f"{media.path} has {len(videos)} video track(s); there is no number {wanted}.",
+                f"{media.path} has {count(len(videos), 'video track')}; there is no number "
+                f"{wanted}.",
                 hint="They are counted from 0; `drapto probe` lists them.",
             )
         return _usable(media, videos[wanted])

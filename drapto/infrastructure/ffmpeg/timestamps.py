@@ -91,7 +91,7 @@ def from_rate(table: PacketTable, rows: Int64Array) -> Timeline:
     """No timestamps at all: an even grid at the nominal rate, exact in its own time base."""
     rate = table.rate or DEFAULT_RATE
     told = "as its headers say" if table.rate else "which is a guess: nothing in it says so"
-    note = f"there are no timestamps; {float(rate):.3f} frames per second assumed, {told}"
+    note = f"there are no timestamps; {float(rate):.5g} frames per second assumed, {told}"
     grid = np.arange(len(rows), dtype=np.int64)
     return Timeline(rows, grid, 1 / rate, own=False, synthetic=True, notes=(note,))
 

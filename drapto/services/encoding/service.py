@@ -17,6 +17,7 @@ import anyio
 from drapto.core.errors import ProcessFailedError, SegmentFailedError, one_error
 from drapto.core.interfaces import SegmentExecutor, TaskSource, WorkerSlots
 from drapto.core.segments import EncodedSegment, SegmentTask
+from drapto.core.words import count
 
 
 class ParallelEncoding:
@@ -70,15 +71,16 @@ class ParallelEncoding:
             else:
                 if done.frames == task.segment.frames:
                     return done
-                reasons.append(f"{done.frames} frames came out instead of {task.segment.frames}")
+                reasons.append(
+                    f"{count(done.frames, 'frame')} came out instead of {task.segment.frames}"
+                )
             if attempt + 1 < len(task.seeks_s):
                 on_retry(number, attempt + 1, reasons[-1])
         raise SegmentFailedError(
             f"Segment {number} (frames {task.segment.start} to {task.segment.end - 1}) of "
-            f"{task.source} could not be encoded in {len(reasons)} attempts: "
+            f"{task.source} could not be encoded in {count(len(reasons), 'attempt')}: "
             + "; ".join(f"({n}) {reason.rstrip('.')}" for n, reason in enumerate(reasons, 1))
             + "."
             + (f" The last command: {failure.command_line}" if failure else ""),
-            hint="If the source is damaged there, remux or repair it and run the command again; "
-            "finished segments are kept.",
+            hint="If the source is damaged there, remux or repair it and run the command again.",
         ) from failure

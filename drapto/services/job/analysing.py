@@ -15,6 +15,7 @@ from drapto.core.errors import one_error
 from drapto.core.interfaces import SourceVideo
 from drapto.core.job import JobState, Stage
 from drapto.core.segments import Segment
+from drapto.core.words import count
 from drapto.services.detection.truth import settle_on_decoded
 from drapto.services.job.context import JobContext
 from drapto.services.job.early_start import EarlyStart
@@ -47,7 +48,8 @@ async def probe(job: JobContext) -> tuple[SourceVideo, TrackDecisions]:
         decisions = decide_tracks(job.request, job.media, track)
         video = await reader.open_video(job.media, track, job.place.source)
         await job.state.record(Probed(index_digest=video.index.digest(), frames=len(video.index)))
-        report.detail = f"{len(video.index)} frames, {len(job.media.tracks)} tracks"
+        frames = count(len(video.index), "frame")
+        report.detail = f"{frames}, {count(len(job.media.tracks), 'track')}"
     return video, decisions
 
 
@@ -94,7 +96,8 @@ async def _detect(
             early = EarlyStart.if_worth_it(job, video, decisions, encoders)
             analysis = await _analyze(job, video, early)
             await job.state.record(AnalysisDone(analysis=analysis))
-        report.detail = f"{len(analysis.scenes)} scenes; {analysis.crop.reason}".strip("; ")
+        scenes = count(len(analysis.scenes), "scene")
+        report.detail = f"{scenes}; {analysis.crop.reason}".strip("; ")
     return analysis
 
 
@@ -136,5 +139,5 @@ async def _segment(
             options = job.request.options
             segments = await job.stages.segmentation.plan(video, analysis, options)
             await job.state.record(SegmentsPlanned(segments=segments))
-        report.detail = f"{len(segments)} segments"
+        report.detail = count(len(segments), "segment")
     return segments

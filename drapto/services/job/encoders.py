@@ -29,6 +29,7 @@ from drapto.core.job import JobState, Stage
 from drapto.core.resources import needed_disk_bytes
 from drapto.core.segments import EncodedSegment, Segment
 from drapto.core.tracks import MuxPlan
+from drapto.core.words import count
 from drapto.services.encoding.longest_first import LongestFirst
 from drapto.services.encoding.tasks import make_tasks
 from drapto.services.job.audio import AudioTracks
@@ -145,7 +146,7 @@ class Encoders:
                 job=self._job.reporter.job,
                 stage=Stage.ENCODING,
                 wall_s=wall_s,
-                detail=f"{len(segments)} segments",
+                detail=count(len(segments), "segment"),
             )
         )
         return EncodingOutcome(self._frames_done, wall_s)

@@ -14,6 +14,7 @@ from drapto.core.manifest import Manifest
 from drapto.core.media import TrackKind
 from drapto.core.segments import EncodedSegment
 from drapto.core.tracks import MuxPlan
+from drapto.core.words import count, size
 from drapto.services.job.analysing import Analysed
 from drapto.services.job.context import JobContext
 from drapto.services.validation.attested import with_attested_video, with_video_of
@@ -54,7 +55,7 @@ async def assemble(job: JobContext, analysed: Analysed, mux: MuxPlan) -> None:
                 digest=await job.workshop.store.digest(out),
             )
         )
-        report.detail = f"{len(mux.tracks) + 1} tracks, {size_bytes} bytes"
+        report.detail = f"{count(len(mux.tracks) + 1, 'track')}, {size(size_bytes)}"
 
 
 async def validate(job: JobContext, analysed: Analysed, mux: MuxPlan) -> Manifest:
@@ -88,7 +89,7 @@ async def validate(job: JobContext, analysed: Analysed, mux: MuxPlan) -> Manifes
         await job.place.write_manifest(manifest)
         await job.state.record(Validated(passed=manifest.ok, failed_rows=len(manifest.failed)))
         manifest.raise_if_failed()
-        report.detail = f"{len(manifest.rows)} checks, {len(manifest.named)} differences named"
+        report.detail = _passed(manifest)
     return manifest
 
 
@@ -112,6 +113,12 @@ async def _output_facts(
         on_progress=job.reporter.progress(Stage.VALIDATION, total),
     )
     return with_video_of(output, decoded)
+
+
+def _passed(manifest: Manifest) -> str:
+    named = len(manifest.named)
+    rest = f", {count(named, 'difference')} named in the manifest" if named else ""
+    return f"{count(len(manifest.rows), 'check')} passed{rest}"
 
 
 async def publish(job: JobContext, *, published: bool) -> None:

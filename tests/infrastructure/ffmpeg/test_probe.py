@@ -147,7 +147,7 @@ def test_the_default_video_is_chosen_and_another_can_be_asked_for(tmp_path: Path
     media = probe_file(tracks.two_videos(tmp_path))
     assert main_video(media).width == 320
     assert main_video(media, 0).width == 160
-    with pytest.raises(InputError, match=r"2 video track\(s\); there is no number 2"):
+    with pytest.raises(InputError, match=r"2 video tracks; there is no number 2"):
         main_video(media, 2)
 
 

@@ -1,0 +1,45 @@
+"""What is said before an encode starts: sentences, and only what is true of this source."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from drapto import Analysis, Drapto, MediaInfo, Settings
+from drapto.core.job import JobRequest
+from drapto.services.planning import decide_tracks, warnings_of
+from tests.media import clips, hdr
+
+
+async def analysed(source: Path) -> tuple[MediaInfo, Analysis]:
+    async with Drapto(Settings(state_dir=source.parent)) as d:
+        media, _index = await d.probe(source)
+        return media, await d.analyze(source)
+
+
+def warnings(source: Path, media: MediaInfo, found: Analysis) -> list[str]:
+    request = JobRequest(source=source, output=source.with_name("out.mkv"))
+    mux = decide_tracks(request, media, found.video.track).mux
+    return list(warnings_of(found.video, found.analysis, mux))
+
+
+async def test_notes_on_the_source_are_said_as_sentences(tmp_path: Path) -> None:
+    source = clips.raw_h264(tmp_path)
+    said = warnings(source, *await analysed(source))
+    assert "There are no timestamps; 24 frames per second assumed, as its headers say." in said
+    assert all(text[0].isupper() and text.endswith(".") for text in said)
+
+
+async def test_hdr10_plus_names_the_static_metadata_only_where_there_is_some(
+    tmp_path: Path,
+) -> None:
+    source = hdr.hdr10_plus(tmp_path)
+    media, found = await analysed(source)
+    (said,) = [text for text in warnings(source, media, found) if "HDR10+" in text]
+    assert said.endswith("is not carried over; the static HDR10 metadata is.")
+    track = found.video.track
+    bare = track.color.model_copy(update={"mastering_display": None, "content_light": None})
+    video = replace(found.video, track=track.model_copy(update={"color": bare}))
+    less = Analysis(found.analysis, video, found.segments)
+    (said,) = [text for text in warnings(source, media, less) if "HDR10+" in text]
+    assert said.endswith("is not carried over; there is no static HDR10 metadata.")
