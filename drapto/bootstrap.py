@@ -17,7 +17,6 @@ from drapto.core.job import EncodeOptions, EncodeResult, JobRequest
 from drapto.core.media import FrameIndex, MediaInfo
 from drapto.core.segments import Segment, SegmentTask
 from drapto.core.workshop import Machine, Workshop
-from drapto.infrastructure import doctor
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary, find_ffmpeg, inspect_ffmpeg
 from drapto.infrastructure.ffmpeg.decode import payload_digests
 from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
@@ -66,6 +65,8 @@ class Services:
         return await (await self._ready()).probe(source)
 
     async def doctor(self) -> tuple[DoctorLine, ...]:
+        from drapto.infrastructure import doctor
+
         places = [self._settings.work_dir or Path.cwd()]
         return await doctor.collect(
             ffmpeg=self._settings.ffmpeg, encoders=ENCODERS.values(), places=places

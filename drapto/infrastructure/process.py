@@ -36,6 +36,9 @@ PIPE_GRACE_S = 5.0  # time to read what an ended child left in its pipes
 LINE_LIMIT_BYTES = 1024 * 1024
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+# Linux shares cores between sessions before it looks at the nice value of a process (sched(7),
+# 'The autogroup feature'), and every child is a session of its own.
+_AUTOGROUP = Path("/proc/self/autogroup")
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -63,7 +66,7 @@ async def run_process(
     check: bool = True,
     nice: int = 0,
 ) -> ProcessResult:
-    """Run a child to its end.
+    """Run a child to its end. `nice` lowers its priority.
 
     `what` opens the error message. With `on_stdout_line` every line of stdout goes to the
     callback, on the event loop; otherwise stdout is kept, up to 64 MiB. Errors:
@@ -128,6 +131,8 @@ def _spawn(
                 os._exit(1)
         if nice:
             os.nice(nice)
+            with contextlib.suppress(OSError):
+                _AUTOGROUP.write_text(str(nice))
 
     try:
         return subprocess.Popen(

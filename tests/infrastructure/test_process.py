@@ -195,3 +195,18 @@ def test_child_dies_with_a_parent_that_is_killed() -> None:
         parent.kill()
         parent.wait()
     assert anyio.run(gone, pid)
+
+
+async def test_nice_lowers_the_priority_of_the_child_and_of_its_session() -> None:
+    result = await run_process(
+        python(
+            """
+            import os, pathlib
+            group = pathlib.Path("/proc/self/autogroup")
+            print(os.nice(0), group.read_text().split()[-1] if group.exists() else "7")
+            """
+        ),
+        what="Trying",
+        nice=7,
+    )
+    assert result.stdout.split() == [b"7", b"7"]

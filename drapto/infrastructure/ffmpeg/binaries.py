@@ -12,7 +12,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from drapto.core.errors import MissingToolError
+import anyio
+
+from drapto.core.errors import MissingToolError, one_error
 from drapto.infrastructure.process import run_process
 
 ASK_DEADLINE_S = 60.0  # a cold start from a slow disk: the static build is 170 MB
@@ -57,15 +59,21 @@ def find_ffmpeg(configured: Path | None = None) -> Path:
 async def inspect_ffmpeg(path: Path) -> FfmpegBinary:
     """Ask the program for its version, encoders and filters. Errors: MissingToolError."""
 
-    async def ask(*options: str) -> str:
+    said: dict[str, str] = {}
+
+    async def ask(option: str) -> None:
         result = await run_process(
-            [path, "-hide_banner", *options],
+            [path, "-hide_banner", option],
             what="Asking ffmpeg what it can do",
             deadline_s=ASK_DEADLINE_S,
         )
-        return result.stdout.decode("utf-8", "replace")
+        said[option] = result.stdout.decode("utf-8", "replace")
 
-    version = parse_version(await ask("-version"))
+    with one_error():
+        async with anyio.create_task_group() as group:
+            for option in ("-version", "-encoders", "-filters"):
+                group.start_soon(ask, option)
+    version = parse_version(said["-version"])
     if version is None:
         raise MissingToolError(
             f"The program {path} does not answer like ffmpeg.",
@@ -74,8 +82,8 @@ async def inspect_ffmpeg(path: Path) -> FfmpegBinary:
     return FfmpegBinary(
         path=path,
         version=version,
-        encoders=parse_encoders(await ask("-encoders")),
-        filters=parse_filters(await ask("-filters")),
+        encoders=parse_encoders(said["-encoders"]),
+        filters=parse_filters(said["-filters"]),
     )
 
 

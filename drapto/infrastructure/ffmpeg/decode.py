@@ -27,9 +27,13 @@ class SegmentDecode:
     forms: tuple[PictureForm, ...]  # every different kind of picture, in order of appearance
 
 
-async def decode_segment(path: Path, *, threads: int = 0) -> SegmentDecode:
-    """Decode the first video stream of `path`. `threads` 0 uses all cores. Cancellable."""
-    return await anyio.to_thread.run_sync(_decode, path, threads)
+async def decode_segment(path: Path) -> SegmentDecode:
+    """Decode the first video stream of `path`. Cancellable.
+
+    On one thread: the other cores are encoding, and libdav1d on four takes 2.5 times the CPU time
+    at 480p (measured: 5.6 s against 2.25 s for 1731 frames).
+    """
+    return await anyio.to_thread.run_sync(_decode, path)
 
 
 async def payload_digests(paths: Sequence[Path]) -> PayloadDigests:
@@ -37,7 +41,7 @@ async def payload_digests(paths: Sequence[Path]) -> PayloadDigests:
     return await anyio.to_thread.run_sync(_digests, paths)
 
 
-def _decode(path: Path, threads: int) -> SegmentDecode:
+def _decode(path: Path) -> SegmentDecode:
     import av
 
     from drapto.infrastructure.ffmpeg.track_reader import picture_form
@@ -48,7 +52,7 @@ def _decode(path: Path, threads: int) -> SegmentDecode:
     try:
         with av.open(f"file:{path}") as container:
             stream = container.streams.video[0]
-            stream.codec_context.thread_count = threads
+            stream.codec_context.thread_count = 1
             stream.codec_context.options = {"err_detect": "explode"}
             for number, packet in enumerate(container.demux(stream)):
                 if packet.size:

@@ -26,6 +26,10 @@ from drapto.infrastructure.process import ProcessResult
 
 STALL_S = 1800.0  # an encoder that finishes no frame for this long hangs (4K at preset 0: 60 s)
 
+# What has to answer at once goes before the encoders: the detection that feeds them, the display,
+# the rest of the machine. Nothing is lost: encoders take whatever is left.
+ENCODER_NICE = 5
+
 # SVT-AV1 writes a banner for every run unless it is told to write errors only.
 _ENVIRONMENT = {**os.environ, "SVT_LOG": "1"}
 
@@ -52,7 +56,7 @@ class LocalSegmentExecutor:
         try:
             writing = task.model_copy(update={"output": partial})
             ran = await _with_watchdog(self.command(writing), writing, on_progress)
-            decoded = await decode_segment(partial, threads=max(1, task.settings.lp))
+            decoded = await decode_segment(partial)
             digest = await file_digest(partial)
             size_bytes = partial.stat().st_size
             partial.replace(task.output)
@@ -95,6 +99,7 @@ async def _with_watchdog(
             out=task.output,
             on_stdout_line=frame_watcher(on_frames),
             env=_ENVIRONMENT,
+            nice=ENCODER_NICE,
         )
     if result is None:
         raise ProcessFailedError(

@@ -19,13 +19,14 @@ async def run_writer(
     out: Path,
     on_stdout_line: Callable[[str], None] | None = None,
     env: Mapping[str, str] | None = None,
+    nice: int = 0,
 ) -> ProcessResult:
     """`run_process` for a program that writes `out`.
 
     Errors: ResourceError if no space is left; otherwise as `run_process`.
     """
     try:
-        return await run_process(argv, what=what, env=env, on_stdout_line=on_stdout_line)
+        return await run_process(argv, what=what, env=env, on_stdout_line=on_stdout_line, nice=nice)
     except ProcessFailedError as error:
         too_large = error.returncode == -signal.SIGXFSZ  # the limit of `ulimit -f`
         if too_large or looks_like_disk_full(error.stderr_tail):

@@ -28,7 +28,7 @@ def input_arguments(task: SegmentTask) -> list[str]:
     return [
         *("-protocol_whitelist", "file"),
         *("-copyts", "-seek_timestamp", "1", "-noaccurate_seek", "-noautorotate"),
-        *("-threads", str(max(1, task.settings.lp))),
+        *("-threads", "1"),  # of the decoder: more cost a quarter of its CPU time and gain nothing
         *seek,
         *("-i", f"file:{task.source}"),
         *("-map", f"0:{task.stream_index}"),
