@@ -145,6 +145,8 @@ def _failure(request: JobRequest, reporter: Reporter, error: BaseException) -> J
     name, message, hint, exit_code = type(error).__name__, str(error), "", 1
     if isinstance(error, DraptoError):
         message, hint, exit_code = error.message, error.hint, error.exit_code
+    elif isinstance(error, OSError):
+        message = f"{error.filename or request.output}: {error.strerror or error}."
     elif isinstance(error, anyio.get_cancelled_exc_class() | KeyboardInterrupt):
         name, message, exit_code = "Interrupted", "The job was interrupted.", 130
     return JobFailed(

@@ -17,7 +17,7 @@ from drapto.core.words import count, sentence
 from drapto.core.workshop import Machine
 from drapto.services.assembly.service import container_for, plan_mux
 from drapto.services.encoding.registry import encoder_named
-from drapto.services.encoding.settings import picture_size, video_settings
+from drapto.services.encoding.settings import check_crf, picture_size, video_settings
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,9 @@ class VideoPlan:
 
 
 def decide_tracks(request: JobRequest, media: MediaInfo, track: Track) -> TrackDecisions:
-    """Errors: UsageError (unknown encoder or container), InputError (--strict-tracks)."""
+    """Errors: UsageError (encoder, quality or container), InputError (--strict-tracks)."""
     encoder = encoder_named(request.options.encoder)
+    check_crf(encoder, request.options.crf)
     mux = plan_mux(
         media,
         track,
@@ -59,7 +60,7 @@ def plan_video(
     segments: int | None,
 ) -> VideoPlan:
     """`segments` that are still to be encoded, None if that is not known yet. Errors: UsageError
-    if the encoder cannot make such a picture or quality."""
+    if the encoder cannot make such a picture."""
     width, height = picture_size(video, crop)
     workers = plan_workers(
         cores=machine.cores,

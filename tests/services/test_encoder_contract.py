@@ -18,6 +18,7 @@ from drapto.infrastructure.ffmpeg.decode import decode_segment
 from drapto.infrastructure.ffmpeg.probe import probe_file
 from drapto.services.encoding.command import encoded_color
 from drapto.services.encoding.registry import ENCODERS, encoder_named
+from drapto.services.encoding.settings import check_crf
 from drapto.services.encoding.tasks import EARLIER_S, seek_points
 from tests.media import clips
 
@@ -250,3 +251,12 @@ def test_the_aim_never_passes_the_next_key_frame() -> None:
         aim = seek_points(index, start, indexed=True)[0]
         assert aim is not None
         assert index.time_s(start) <= aim < index.time_s(start) + 0.04
+
+
+def test_quality_out_of_range_is_refused_with_the_range(encoder: Encoder) -> None:
+    low, high = encoder.crf_range
+    check_crf(encoder, low)
+    check_crf(encoder, high)
+    check_crf(encoder, None)
+    with pytest.raises(UsageError, match=f"{low:g} to {high:g}"):
+        check_crf(encoder, high + 1)

@@ -33,6 +33,6 @@ async def run_writer(
             raise ResourceError(
                 f"{what}: no space is left for {out}.",
                 hint="Free some space, or name another place with --work-dir, and run the same "
-                "command again: finished segments are kept.",
+                "command again: it goes on from whatever was finished.",
             ) from error
         raise

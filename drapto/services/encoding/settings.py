@@ -22,9 +22,6 @@ def video_settings(
     """The settings that all segments of a job share. Errors: UsageError if they do not fit."""
     width, height = picture_size(video, crop)
     crf = encoder.default_crf(width) if options.crf is None else options.crf
-    low, high = encoder.crf_range
-    if not low <= crf <= high:
-        raise UsageError(f"CRF {crf:g} is outside what {encoder.name} takes: {low:g} to {high:g}.")
     frame_rate = video.index.frame_rate
     settings = VideoSettings(
         encoder=encoder.name,
@@ -42,6 +39,16 @@ def video_settings(
     )
     encoder.check(settings)
     return settings
+
+
+def check_crf(encoder: Encoder, crf: float | None) -> None:
+    """Errors: UsageError if the quality that was asked for is out of the encoder's range."""
+    low, high = encoder.crf_range
+    if crf is not None and not low <= crf <= high:
+        raise UsageError(
+            f"--crf {crf:g} is outside what {encoder.name} takes.",
+            hint=f"Choose a number from {low:g} to {high:g}.",
+        )
 
 
 def picture_size(video: SourceVideo, crop: CropRect | None) -> tuple[int, int]:
