@@ -199,6 +199,11 @@ class WorkerSlots(Protocol):
 class TaskSource(Protocol):
     """Where segment workers get their work; it may still be growing."""
 
+    @property
+    def left(self) -> int | None:
+        """Tasks that wait for a worker; None while more may come."""
+        ...
+
     async def next(self) -> SegmentTask | None:
         """Wait for a task; None when there will be no more."""
         ...

@@ -40,7 +40,7 @@ class VideoSettings(Value):
     source_bit_depth: int = 8
     sample_aspect_ratio: Fraction | None = None
     keyint: int = 240  # frames
-    lp: int = 2  # SVT-AV1 level of parallelism; threads for the other encoders
+    lp: int = 2  # SVT-AV1's level of parallelism for most segments; threads of the other encoders
 
 
 class SegmentTask(Value):
@@ -61,6 +61,7 @@ class SegmentTask(Value):
     settings: VideoSettings
     output: Path
     attempt: int = 0
+    lp: int = 2  # SVT-AV1's level of parallelism for this run: its speed and memory, not its bytes
 
     @property
     def seek_s(self) -> float | None:

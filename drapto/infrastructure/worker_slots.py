@@ -20,10 +20,10 @@ class MeasuredSlots:
 
     def admit(self, task: SegmentTask) -> AbstractAsyncContextManager[None]:
         settings = task.settings
-        memory_bytes = self._resources.worker_memory(settings.width, settings.height, settings.lp)
+        memory_bytes = self._resources.worker_memory(settings.width, settings.height, task.lp)
         return self._resources.acquire(memory_bytes=memory_bytes)
 
     def observe(self, task: SegmentTask, done: EncodedSegment) -> None:
         settings = task.settings
         pixels = settings.width * settings.height
-        self._resources.observe_worker(pixels, settings.lp, done.peak_rss_bytes)
+        self._resources.observe_worker(pixels, task.lp, done.peak_rss_bytes)

@@ -25,9 +25,9 @@ GIB = 1024 * MIB
 SIDES = st.integers(16, 8192)
 
 
-def test_four_cores_with_memory_get_four_workers_of_lp_2() -> None:
+def test_four_cores_with_memory_get_four_workers_of_lp_1() -> None:
     plan = plan_workers(cores=4, width=1920, height=1080, memory_bytes=20 * GIB)
-    assert (plan.workers, plan.lp, plan.reason) == (4, 2, "one per core")
+    assert (plan.workers, plan.lp, plan.reason) == (4, 1, "one per core")
 
 
 def test_little_memory_gives_fewer_workers_and_says_why() -> None:

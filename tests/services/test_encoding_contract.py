@@ -18,7 +18,7 @@ from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.services.encoding.longest_first import LongestFirst
 from drapto.services.encoding.registry import encoder_named
-from drapto.services.encoding.service import ParallelEncoding
+from drapto.services.encoding.service import ParallelEncoding, with_lp_for_the_end
 from drapto.services.encoding.tasks import make_tasks
 from tests.media import clips
 
@@ -191,3 +191,24 @@ async def test_tasks_may_come_while_others_are_encoded(video: SourceVideo, tmp_p
         on_done=on_done,
     )
     assert [done.segment.index for done in run.done] == [0, 1]
+
+
+def test_only_the_last_round_gets_more_parallelism(video: SourceVideo, tmp_path: Path) -> None:
+    (task,) = tasks_for(video, tmp_path, 0, 72)
+    assert task.lp == 1
+    assert [with_lp_for_the_end(task, left, 4).lp for left in (None, 9, 4, 3, 0)] == [1, 1, 1, 2, 2]
+    higher = task.model_copy(update={"lp": 4})
+    assert with_lp_for_the_end(higher, 0, 4).lp == 4
+
+
+async def test_parallelism_never_changes_the_bytes(video: SourceVideo, tmp_path: Path) -> None:
+    (task,) = tasks_for(video, tmp_path, 0, 72)
+    digests = set()
+    for lp in (1, 2, 4):
+        run = Run()
+        out = tmp_path / f"lp{lp}.mkv"
+        done = await run.executor.run(
+            task.model_copy(update={"lp": lp, "output": out}), lambda _frames: None
+        )
+        digests.add(done.digest)
+    assert len(digests) == 1

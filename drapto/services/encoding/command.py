@@ -25,6 +25,7 @@ def encoded_color(color: ColorInfo) -> ColorInfo:
 def input_arguments(task: SegmentTask) -> list[str]:
     """Open the source at the seek point of this attempt; nothing but plain files is opened."""
     seek = [] if task.seek_s is None else ["-ss", f"{task.seek_s:.6f}"]
+    changes = ["-reinit_filter", "0"] if _has_one_size(task) else []
     return [
         *("-protocol_whitelist", "file"),
         *("-copyts", "-seek_timestamp", "1", "-noaccurate_seek", "-noautorotate"),
@@ -36,11 +37,17 @@ def input_arguments(task: SegmentTask) -> list[str]:
 
 
 def filter_graph(task: SegmentTask, pixel_format: str) -> str:
-    """Trim to the segment, number the frames, crop, stamp the colour, set the pixel format."""
+    """Trim to the segment, number the frames, crop, stamp the colour, set the pixel format.
+
+    A picture that changes its size or pixel format midway would make ffmpeg build the graph
+    anew, which numbers the frames from 0 again. So the graph stays (`-reinit_filter 0`), and
+    its first filter makes every picture the size of the track; the others it lets pass.
+    """
     settings = task.settings
     end = "" if task.end_pts is None else f":end_pts={task.end_pts}"
     rate = settings.frame_rate
-    filters = [
+    filters = [f"scale={settings.width}:{settings.height}"] if _has_one_size(task) else []
+    filters += [
         f"trim=start_pts={task.first_pts}{end}",
         f"settb={rate.denominator}/{rate.numerator}",
         "setpts=N:strip_fps=1",
@@ -49,7 +56,14 @@ def filter_graph(task: SegmentTask, pixel_format: str) -> str:
         filters.append(f"crop={settings.crop}:exact=1")
     filters += _color_filters(settings.color)
     filters.append(f"format={pixel_format}")
+    if settings.color.chroma_location is not None:  # a change of the format forgets it
+        filters.append(f"setparams=chroma_location={settings.color.chroma_location}")
     return ",".join(filters)
+
+
+def _has_one_size(task: SegmentTask) -> bool:
+    """Whether the size of the source's picture is known here: with a crop it is not."""
+    return task.settings.crop is None
 
 
 def output_arguments(task: SegmentTask) -> list[str]:

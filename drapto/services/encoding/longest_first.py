@@ -32,6 +32,11 @@ class LongestFirst:
         self._closed = True
         self._wake()
 
+    @property
+    def left(self) -> int | None:
+        """Tasks that wait for a worker; None while more may come."""
+        return len(self._heap) if self._closed else None
+
     async def next(self) -> SegmentTask | None:
         """The longest task, the earliest of equals; None when there will be none any more."""
         while not self._heap:

@@ -40,6 +40,7 @@ class ParallelEncoding:
 
         async def work() -> None:
             while (task := await tasks.next()) is not None:
+                task = with_lp_for_the_end(task, tasks.left, workers)
                 async with self._slots.admit(task):
                     done = await self._until_right(task, on_progress, on_retry)
                 self._slots.observe(task, done)
@@ -84,3 +85,15 @@ class ParallelEncoding:
             + (f" The last command: {failure.command_line}" if failure else ""),
             hint="If the source is damaged there, remux or repair it and run the command again.",
         ) from failure
+
+
+def with_lp_for_the_end(task: SegmentTask, left: int | None, workers: int) -> SegmentTask:
+    """The last round of segments leaves cores idle, one after the other: they may use more.
+
+    `left` tasks wait behind this one (None: more may come). At lp=1 SVT-AV1 takes a tenth less
+    CPU time than at lp=2, but keeps one core busy instead of almost three (measured at 480p on
+    180 frames: 5.6 s of CPU time in 5.3 s against 6.2 s in 2.3 s). The bytes are the same.
+    """
+    if left is None or left >= workers or task.lp > 1:
+        return task
+    return task.model_copy(update={"lp": 2})

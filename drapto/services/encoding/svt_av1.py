@@ -36,15 +36,15 @@ class SvtAv1:
             *("-vf", filter_graph(task, PIXEL_FORMAT)),
             *("-c:v", self.ffmpeg_encoder, "-preset", str(settings.preset)),
             *("-crf", str(round(settings.crf)), "-g", str(settings.keyint)),
-            *("-svtav1-params", _parameters(settings)),
+            *("-svtav1-params", _parameters(settings, task.lp)),
             *("-dolbyvision", "0"),
             *output_arguments(task),
         ]
 
 
-def _parameters(settings: VideoSettings) -> str:
+def _parameters(settings: VideoSettings, lp: int) -> str:
     """SVT-AV1's own options. Its crf takes quarter steps, which ffmpeg's -crf does not."""
-    parameters = [f"crf={number(settings.crf)}", f"lp={settings.lp}"]
+    parameters = [f"crf={number(settings.crf)}", f"lp={lp}"]
     if settings.color.chroma_location == "topleft":
         parameters.append("chroma-sample-position=topleft")
     if settings.color.mastering_display is not None:

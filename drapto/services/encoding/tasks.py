@@ -42,6 +42,7 @@ def _task(
         seeks_s=seek_points(index, segment.start, indexed=_is_indexed(video)),
         settings=settings,
         output=segment_dir / f"{segment.label}.mkv",
+        lp=settings.lp,
     )
 
 
