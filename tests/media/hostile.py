@@ -65,10 +65,14 @@ def copy_packets(source: Path, out: Path, *, skip: int = 0, first_key: int = 0) 
                 target.mux(packet)
 
 
-def joined_ts(directory: Path) -> Path:
-    """Two recordings of 2 s in one MPEG-TS, one after the other: the clock starts anew."""
-    first = clips.simple(directory, "first.ts", frames=48)
-    second = clips.simple(directory, "second.ts", frames=48)
+def joined_ts(directory: Path, *, first_s: str = "0") -> Path:
+    """Two silent recordings of 2 s in one MPEG-TS, one after the other: the clock starts anew.
+
+    The first begins at `first_s`. From 62 on libavformat takes the fall for an overflow.
+    """
+    first, second = directory / "first.ts", directory / "second.ts"
+    ffmpeg(*pattern(48), *x264(), "-output_ts_offset", first_s, first)
+    ffmpeg(*pattern(48), *x264(), second)
     out = directory / "joined.ts"
     out.write_bytes(first.read_bytes() + second.read_bytes())
     return out

@@ -68,6 +68,7 @@ class IndexedPackets:
     table: PacketTable
     row_frame: Int64Array
     faithful: bool
+    restarts: int = 0
 
 
 def build_index(path: Path, track: Track, check: Check = no_check) -> FrameIndex:
@@ -98,9 +99,10 @@ def index_packets(path: Path, stream_index: int, check: Check = no_check) -> Ind
         duration=durations(line.pts, last, nominal_step(table, line.time_base)),
         key=key,
         synthetic=line.synthetic,
-        notes=(*notes, *start_notes, *line.notes),
+        notes=(*notes, *start_notes, *line.notes, *_size_notes(table, row_frame)),
     )
-    return IndexedPackets(index, table, row_frame, faithful=line.own and clean_start and clean_end)
+    faithful = line.own and clean_start and clean_end
+    return IndexedPackets(index, table, row_frame, faithful, line.restarts)
 
 
 def index_from_decoded(
@@ -172,7 +174,7 @@ def _damage(path: Path, table: PacketTable) -> tuple[PacketTable, list[str]]:
     notes = []
     if table.fault:
         notes.append(f"reading stopped after {count(len(table), 'packet')}: {table.fault}")
-    if table.promised > len(table):
+    if table.promised > max(len(table), _slots_of_avi(table)):
         notes.append(
             f"the container promises {count(table.promised, 'packet')} but only {len(table)} can "
             "be read: the file was cut off"
@@ -188,6 +190,22 @@ def _damage(path: Path, table: PacketTable) -> tuple[PacketTable, list[str]]:
     if damaged:
         notes.append(f"{count(damaged, 'packet')} marked as damaged")
     return table, notes
+
+
+def _slots_of_avi(table: PacketTable) -> int:
+    """AVI counts empty packets, too, by which a writer fills a hole: here by the slots taken."""
+    return int(table.dts.max()) + 1 if table.format_name == "avi" else 0
+
+
+def _size_notes(table: PacketTable, row_frame: Int64Array) -> list[str]:
+    frames = [str(row_frame[row]) for row in table.resized if row_frame[row] > 0]
+    if not frames:
+        return []
+    more = f" and {len(frames) - 3} more" if len(frames) > 3 else ""
+    return [
+        f"the picture changes its size at frame {', '.join(frames[:3])}{more}; all pictures "
+        "are scaled to the size at the beginning"
+    ]
 
 
 def _from_first_key(

@@ -29,7 +29,7 @@ import numpy as np
 
 from drapto.core.errors import InputError
 from drapto.core.interfaces import SourceVideo
-from drapto.core.media import MediaInfo, Track
+from drapto.core.media import MediaInfo, Track, TrackKind
 from drapto.infrastructure.ffmpeg.frames import (
     IndexedPackets,
     decoded_pts,
@@ -93,9 +93,22 @@ def is_addressable(media: MediaInfo, indexed: IndexedPackets) -> bool:
     return bool(names & ADDRESSABLE_IF_ALL_KEY) and bool(indexed.index.key.all())
 
 
+def _refuse_joined(media: MediaInfo) -> None:
+    """The picture alone can go on where it stopped; sound would have to follow it exactly."""
+    others = [t for t in media.tracks if t.kind in (TrackKind.AUDIO, TrackKind.SUBTITLE)]
+    if others:
+        raise InputError(
+            f"{media.path} holds several recordings one after the other, each with a clock of its "
+            f"own, so its {len(others)} other track(s) cannot be kept in step with the picture.",
+            hint="Give it one clock first: ffmpeg -i INPUT -map 0 -c copy OUTPUT.mkv",
+        )
+
+
 def _open_video(media: MediaInfo, track: Track, work_dir: Path) -> SourceVideo:
     check = anyio.from_thread.check_cancelled
     indexed = index_packets(media.path, track.index, check)
+    if indexed.restarts:
+        _refuse_joined(media)
     direct = SourceVideo(media, track, media.path, track.index, indexed.index)
     if is_addressable(media, indexed):
         return direct

@@ -20,6 +20,11 @@ DEFAULT_RATE = Fraction(25)  # frames per second; what libavformat's raw demuxer
 # Muxers' rounding stays far below, a broadcast's clock jumps by minutes.
 _JUMP_BACK_S = 1.0
 
+# libavformat takes a fall of the 33-bit clock of MPEG streams for its overflow and adds 26.5 hours.
+# A real overflow leaves no gap; so a gap of more than half of that is another recording, too.
+_JUMP_AHEAD_S = 2**32 / 90_000
+_MPEG_STREAMS = frozenset({"mpegts", "mpeg"})
+
 # A last frame's duration beyond this many median frames is the container's mistake.
 _LONGEST_LAST_FRAME = 10
 
@@ -28,7 +33,8 @@ _LONGEST_LAST_FRAME = 10
 class Timeline:
     """The shown rows in display order with strictly increasing timestamps.
 
-    `own` says that these are the timestamps the demuxer reports.
+    `own` says that these are the timestamps the demuxer reports. `restarts`: how often the
+    clock starts anew.
     """
 
     rows: Int64Array
@@ -36,6 +42,7 @@ class Timeline:
     time_base: Fraction
     own: bool
     synthetic: bool = False
+    restarts: int = 0
     notes: tuple[str, ...] = field(default=())
 
 
@@ -53,7 +60,8 @@ def from_own(table: PacketTable) -> Timeline:
     rows = np.flatnonzero(table.shown)
     pts = table.pts[rows].copy()
     notes: list[str] = []
-    for start in _restarts(table, rows):
+    restarts = _restarts(table, rows)
+    for start in restarts:
         end = int(pts[:start].max()) + nominal_step(table, table.time_base)
         shift = end - int(pts[start:].min())
         # The rest of the file follows this clock, up to its own next restart.
@@ -66,7 +74,14 @@ def from_own(table: PacketTable) -> Timeline:
     apart, moved = strictly_increasing(pts[order])
     if moved:
         notes.append(f"{count(moved, 'timestamp')} moved apart: equal to the one before")
-    return Timeline(rows[order], apart, table.time_base, own=not notes, notes=tuple(notes))
+    return Timeline(
+        rows[order],
+        apart,
+        table.time_base,
+        own=not notes,
+        restarts=len(restarts),
+        notes=tuple(notes),
+    )
 
 
 def _restarts(table: PacketTable, rows: Int64Array) -> list[int]:
@@ -75,8 +90,11 @@ def _restarts(table: PacketTable, rows: Int64Array) -> list[int]:
     known = np.flatnonzero(dts != NO_PTS)
     if len(known) < 2:
         return []
-    falls = np.flatnonzero(np.diff(dts[known]) < -_JUMP_BACK_S / float(table.time_base))
-    return [int(known[fall + 1]) for fall in falls]
+    steps_s = np.diff(dts[known]) * float(table.time_base)
+    jumps = steps_s < -_JUMP_BACK_S
+    if table.format_name in _MPEG_STREAMS:
+        jumps |= steps_s > _JUMP_AHEAD_S
+    return [int(known[jump + 1]) for jump in np.flatnonzero(jumps)]
 
 
 def from_slots(table: PacketTable, rows: Int64Array) -> Timeline:

@@ -30,6 +30,7 @@ def input_arguments(task: SegmentTask) -> list[str]:
         *("-protocol_whitelist", "file"),
         *("-copyts", "-seek_timestamp", "1", "-noaccurate_seek", "-noautorotate"),
         *("-threads", "1"),  # of the decoder: more cost a quarter of its CPU time and gain nothing
+        *changes,
         *seek,
         *("-i", f"file:{task.source}"),
         *("-map", f"0:{task.stream_index}"),
@@ -56,8 +57,6 @@ def filter_graph(task: SegmentTask, pixel_format: str) -> str:
         filters.append(f"crop={settings.crop}:exact=1")
     filters += _color_filters(settings.color)
     filters.append(f"format={pixel_format}")
-    if settings.color.chroma_location is not None:  # a change of the format forgets it
-        filters.append(f"setparams=chroma_location={settings.color.chroma_location}")
     return ",".join(filters)
 
 

@@ -86,6 +86,7 @@ async def test_any_range_of_frames_is_found_by_timestamp(
         hostile.headless,
         hostile.open_start,
         hostile.joined_ts,
+        lambda d: hostile.joined_ts(d, first_s="100"),
         hostile.wrapped_ts,
         hostile.equal_timestamps,
         hostile.rare_timestamps,
