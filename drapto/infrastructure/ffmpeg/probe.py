@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.stream import AttachmentStream, Stream
+    from av.video.format import VideoFormat
     from av.video.stream import VideoStream
 
 ASK_DEADLINE_S = 120.0  # reading the head of a file on a slow network disk
@@ -254,10 +255,15 @@ def _video_facts(stream: VideoStream, container: InputContainer) -> dict[str, An
         "color": ColorInfo(
             primaries=PRIMARIES.get(int(context.color_primaries)),
             transfer=TRANSFERS.get(int(context.color_trc)),
-            matrix=MATRICES.get(int(context.colorspace)),
+            matrix="gbr" if _is_rgb(pixels) else MATRICES.get(int(context.colorspace)),
             range=RANGES.get(int(context.color_range)),
         ),
     }
+
+
+def _is_rgb(pixels: VideoFormat | None) -> bool:
+    """Many RGB codecs leave the tag out; a palette holds RGB."""
+    return pixels is not None and (pixels.is_rgb or pixels.has_palette)
 
 
 def _completed(path: Path, track: Track, asked: StreamFacts | None) -> Track:
@@ -281,7 +287,7 @@ def _color(tagged: ColorInfo, frames: FirstFrames, asked: StreamFacts) -> ColorI
     return ColorInfo(
         primaries=frames.primaries or tagged.primaries,
         transfer=frames.transfer or tagged.transfer,
-        matrix=frames.matrix or tagged.matrix,
+        matrix="gbr" if tagged.matrix == "gbr" else frames.matrix or tagged.matrix,
         range=frames.range or tagged.range,
         chroma_location=asked.chroma_location,
         mastering_display=frames.mastering_display,

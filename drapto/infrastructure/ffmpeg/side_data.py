@@ -138,7 +138,7 @@ _DOVI_LINE = re.compile(
     r"DOVI configuration record: version: [\d.]+, profile: (\d+), level: (\d+), "
     r"rpu flag: \d, el flag: (\d), bl flag: \d, compatibility id: (\d+)"
 )
-_COLOR_PARENTHESES = re.compile(r"(?<=\w)\(([^)]*)\)")
+_COLOR_PARENTHESES = re.compile(r"(?<=\w)\(((?:[^()]|\([^)]*\))*)\)")
 
 
 def parse_stream_facts(text: str) -> dict[int, StreamFacts]:

@@ -72,7 +72,7 @@ def plan_mux(
         chapters=media.chapters,
         attachments=attachments,
         tags=global_tags(media),
-        notes=_notes(media, container),
+        notes=_notes(media, video, container),
     )
 
 
@@ -236,12 +236,17 @@ def _attachment_outcome(attachment: Attachment, container: Container) -> TrackOu
     )
 
 
-def _notes(media: MediaInfo, container: Container) -> tuple[str, ...]:
-    """What the container changes about things that it keeps."""
+def _notes(media: MediaInfo, video: Track, container: Container) -> tuple[str, ...]:
+    """What changes about things that are kept."""
+    notes: list[str] = []
+    if video.has_alpha:
+        notes.append(
+            "The picture's format has transparency, which is lost: the encoder has no place for it"
+        )
     start_s = media.start_s or 0.0
     if container is Container.MP4 and media.chapters and media.chapters[0].start_s > start_s:
-        return ("MP4 chapters begin with the file, so the first chapter starts at 0",)
-    return ()
+        notes.append("MP4 chapters begin with the file, so the first chapter starts at 0")
+    return tuple(notes)
 
 
 def _refuse_losses(media: MediaInfo, container: Container, losses: list[TrackOutcome]) -> None:

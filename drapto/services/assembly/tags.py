@@ -2,7 +2,8 @@
 
 Dropped: what a muxer measured about the old file (mkvmerge's statistics, DURATION), what
 names the old file's container (MP4 brands), what a demuxer made up (handler names that
-every tool writes), and, on a track that is encoded again, who encoded the old one.
+every tool writes), and, on a track that is encoded again, who encoded the old one and that
+it had transparency.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _STATISTICS = re.compile(
 _CONTAINER_FACTS = frozenset({"major_brand", "minor_version", "compatible_brands", "vendor_id"})
 _ENCODER_FACTS = frozenset(
     {"encoder", "encoder_options", "encoder_settings", "encoded_library_name"}
-    | {"encoded_library_version", "encoded_library_settings", "writing_library"}
+    | {"encoded_library_version", "encoded_library_settings", "writing_library", "alpha_mode"}
 )
 _CARRIED_BY_TRACK = frozenset({"language", "title", "name", "handler_name", "timecode"})
 # Names that tools write into every file; some with a stray length byte in front.

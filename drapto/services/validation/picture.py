@@ -9,6 +9,7 @@ from drapto.core.facts import TrackFacts
 from drapto.core.manifest import ManifestRow
 from drapto.core.media import ColorInfo, ContentLight, MasteringDisplay, Track
 from drapto.core.segments import VideoSettings
+from drapto.services.encoding.command import encoded_color
 from drapto.services.validation.rows import equal, listing, named, or_none, row
 from drapto.services.validation.timestamps import VIDEO
 
@@ -32,6 +33,9 @@ def picture_rows(
     yield equal("rotation", VIDEO, turn, found)
     yield _depth_row(source, output)
     yield _chroma_row(source, output)
+    if source.has_alpha:
+        lost = "the encoder has no place for transparency"
+        yield named("alpha", VIDEO, "transparency", "none", lost)
     yield from _uniform_rows(facts)
 
 
@@ -40,9 +44,19 @@ def colour_rows(
 ) -> Iterator[ManifestRow]:
     """Colour tags and HDR metadata. The source's tags count; where it has none, the settings'."""
     found, wanted = output.color, settings.color
-    for name in ("primaries", "transfer", "matrix", "range"):
-        expected = getattr(source, name) or getattr(wanted, name)
-        yield _tag_row(name, expected, getattr(found, name), facts)
+    tags = ("primaries", "transfer", "matrix", "range")
+    said = source.model_copy(
+        update={name: getattr(source, name) or getattr(wanted, name) for name in tags}
+    )
+    encoded = encoded_color(said)
+    for name in tags:
+        compared = _tag_row(name, getattr(encoded, name), getattr(found, name), facts)
+        changed = getattr(said, name) != getattr(encoded, name)
+        if changed and compared.outcome == "pass":
+            note = "RGB is encoded as YCbCr"
+            before = or_none(getattr(said, name))
+            compared = named(compared.check, VIDEO, before, compared.actual, note)
+        yield compared
     location = source.chroma_location or wanted.chroma_location
     yield _location_row(location, output)
     yield _mastering_row(source.mastering_display or wanted.mastering_display, found)

@@ -110,7 +110,7 @@ class _Comparison:
         if not self.output.media.tracks:
             return  # nothing could be read, and that has been said
         yield from self._video_rows()
-        yield from list_rows(self.video.origin, self.plan, self.matching)
+        yield from list_rows(self.source, self.plan, self.matching)
         yield from track_rows(self.plan, self.matching, self.source, self.output)
         yield from self._timing_rows()
         origin, found = self.video.origin, self.output.media

@@ -24,13 +24,18 @@ from drapto.services.validation.rows import equal, listing, named, or_none, row,
 _TRACKS = "tracks"
 
 
-def list_rows(source: MediaInfo, plan: MuxPlan, matching: Matching) -> Iterator[ManifestRow]:
+def list_rows(source: FileFacts, plan: MuxPlan, matching: Matching) -> Iterator[ManifestRow]:
     """Rows about the list as a whole: complete, in order, nothing unplanned."""
-    yield _accounted_row(source, plan)
-    present = "in the output"
+    yield _accounted_row(source.media, plan)
+    check, present = "track_present", "in the output"
     for entry, found in _entries(plan, matching):
         there = present if found is not None else "missing"
-        yield equal("track_present", subject_of(entry.source), present, there)
+        subject, before = subject_of(entry.source), source.track(entry.source.index)
+        if found is None and before is not None and not before.payload_bytes:
+            note = "the source has no packets for it, and this container keeps no empty track"
+            yield named(check, subject, present, there, note)
+        else:
+            yield equal(check, subject, present, there)
     yield _order_row(matching)
     extra = [t for t in matching.extra if not is_chapter_track(plan.container, t)]
     yield equal("track_extra", _TRACKS, "none", listing(_describe(t) for t in extra))

@@ -269,6 +269,7 @@ bl flag: 1, compatibility id: 6, compression: 0
   Stream #0:1: Audio: aac (LC), 48000 Hz, stereo, fltp
   Stream #0:2: Video: h264 (Main), 1 reference frame, yuv420p(progressive, left), 320x180
   Stream #0:3: Video: vp9 (Profile 0), yuv420p(tv, progressive), 175x99
+  Stream #0:4: Video: dvvideo, yuv420p(bottom coded first (swapped), topleft), 720x576
 """
 
 
@@ -282,6 +283,7 @@ def test_the_programs_report_is_read_per_stream() -> None:
     assert facts[1] == StreamFacts()
     assert facts[2] == StreamFacts(chroma_location="left")
     assert facts[3] == StreamFacts()
+    assert facts[4] == StreamFacts(chroma_location="topleft")
 
 
 @pytest.mark.parametrize(
