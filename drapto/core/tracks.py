@@ -85,6 +85,8 @@ class VideoTrackFile(Value):
     frames: int
     timescale: int  # ticks per second in which every timestamp of the file is exact
     inline_parameter_sets: bool = False  # H.264/HEVC sets stand before every key frame
+    last_pts: int = 0  # of the frame shown last, in ticks from the first frame
+    last_duration: int = 0  # of that frame, in ticks; 0: not known
 
 
 class AudioTrackFile(Value):

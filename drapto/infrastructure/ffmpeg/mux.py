@@ -141,7 +141,7 @@ def mux_arguments(plan: MuxPlan, inputs: MuxInputs, shift_s: Fraction, out: Path
         *opened.arguments,
         *maps,
         *attached,
-        *("-c", "copy", *codecs),
+        *("-c", "copy", *codecs, "-copyinkf"),
         *_described(plan, tracks=mapped + len(inputs.covers)),
         *_dispositions(plan, inputs.covers),
         *_container_options(plan, inputs.video),
@@ -229,12 +229,25 @@ def _dispositions(plan: MuxPlan, covers: Mapping[int, Path]) -> list[str]:
     return arguments
 
 
+def _durations(plan: MuxPlan, video: VideoTrackFile) -> list[str]:
+    """Where packets are not in the order of display, the track file's durations are of another
+    frame, and a long one would end far behind the last frame: so none is longer than that
+    one's. Of the others players make nothing: they wait for the next frame. (Without any
+    duration libavformat makes one up from the average rate.)"""
+    if plan.video.codec == "av1" or not video.last_duration:
+        return []
+    last = f"eq(PTS-STARTPTS\\,{video.last_pts})"
+    duration = f"if({last}\\,{video.last_duration}\\,min(DURATION\\,{video.last_duration}))"
+    return ["-bsf:0", f"setts=pts=PTS:dts=DTS:duration={duration}"]
+
+
 def _container_options(plan: MuxPlan, video: VideoTrackFile) -> list[str]:
     if plan.container is not Container.MP4:
-        return ["-cues_to_front", "1"]
+        return [*_durations(plan, video), "-cues_to_front", "1"]
     factor = -(-MOVIE_TIMESCALE // video.timescale)
     hvc1 = plan.video.codec == "hevc" and not video.inline_parameter_sets
     return [
+        *_durations(plan, video),
         *(("-tag:0", "hvc1") if hvc1 else ()),  # the only HEVC tag that Apple's players open
         *("-video_track_timescale", str(video.timescale)),
         *("-movie_timescale", str(video.timescale * factor)),

@@ -137,6 +137,8 @@ def _write(
         frames=len(index),
         timescale=timescale,
         inline_parameter_sets=bool(inline),
+        last_pts=int(pts[-1]),
+        last_duration=int(index.duration[-1]) * ticks,
     )
 
 
