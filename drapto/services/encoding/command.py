@@ -42,21 +42,23 @@ def filter_graph(task: SegmentTask, pixel_format: str) -> str:
 
     A picture that changes its size or pixel format midway would make ffmpeg build the graph
     anew, which numbers the frames from 0 again. So the graph stays (`-reinit_filter 0`), and
-    its first filter makes every picture the size of the track; the others it lets pass.
+    every picture is brought to the size of the track.
     """
     settings = task.settings
     end = "" if task.end_pts is None else f":end_pts={task.end_pts}"
     rate = settings.frame_rate
-    filters = [f"scale={settings.width}:{settings.height}"] if _has_one_size(task) else []
-    filters += [
+    filters = [
         f"trim=start_pts={task.first_pts}{end}",
         f"settb={rate.denominator}/{rate.numerator}",
         "setpts=N:strip_fps=1",
     ]
     if settings.crop is not None:
         filters.append(f"crop={settings.crop}:exact=1")
-    filters += _color_filters(settings.color)
+    filters += _scale(task)
+    filters += _stamp(settings.color)
     filters.append(f"format={pixel_format}")
+    if settings.color.chroma_location is not None:  # scaling forgets it
+        filters.append(f"setparams=chroma_location={settings.color.chroma_location}")
     return ",".join(filters)
 
 
@@ -74,11 +76,18 @@ def output_arguments(task: SegmentTask) -> list[str]:
     ]
 
 
-def _color_filters(color: ColorInfo) -> list[str]:
+def _scale(task: SegmentTask) -> list[str]:
+    """One filter for size and matrix: two would leave open which of them converts RGB."""
+    settings = task.settings
+    options = [f"{settings.width}:{settings.height}"] if _has_one_size(task) else []
+    target = encoded_color(settings.color)
+    if target.matrix != settings.color.matrix:
+        options.append(f"out_color_matrix={target.matrix}:out_range={target.range}")
+    return [f"scale={':'.join(options)}"] if options else []
+
+
+def _stamp(color: ColorInfo) -> list[str]:
     target = encoded_color(color)
-    filters = []
-    if target.matrix != color.matrix:
-        filters.append(f"scale=out_color_matrix={target.matrix}:out_range={target.range}")
     tags = {
         "color_primaries": target.primaries,
         "color_trc": target.transfer,
@@ -86,7 +95,7 @@ def _color_filters(color: ColorInfo) -> list[str]:
         "range": target.range,
     }
     given = ":".join(f"{name}={value}" for name, value in tags.items() if value)
-    return [*filters, f"setparams={given}"] if given else filters
+    return [f"setparams={given}"] if given else []
 
 
 def number(value: float) -> str:
