@@ -34,6 +34,7 @@ async def assemble(job: JobContext, analysed: Analysed, mux: MuxPlan) -> None:
             analysed.video.index,
             place.temp / "video.mp4",
             analysed.plan.settings.sample_aspect_ratio,
+            analysed.video.late_s,
         )
         audio = {index: done.audio for index, done in job.state.checkpoint.audio.items()}
         out = place.assembly / f"output{job.request.output.suffix.lower()}"
