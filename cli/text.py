@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from shlex import join
 
+from drapto.core import json_text
 from drapto.core.words import count, size
 
 __all__ = ["command", "count", "duration", "path", "printable", "saving", "size"]
@@ -33,17 +34,23 @@ def saving(source_bytes: int, output_bytes: int) -> str:
 
 
 def printable(text: object, *, newlines: bool = False) -> str:
-    """Text that cannot move the cursor, change colours or fail to encode.
+    r"""Text that cannot move the cursor, change colours or fail to encode.
 
     File names and tags come from strangers: control, format and surrogate characters are shown
-    as escapes. Line feeds stay where `newlines` says so.
+    as escapes, a byte that is no text as `\xe9`. Line feeds stay where `newlines` says so.
     """
     return "".join(
         char
         if (char == "\n" and newlines) or unicodedata.category(char) not in ("Cc", "Cf", "Cs")
-        else char.encode("unicode_escape").decode("ascii")
+        else _escaped(char)
         for char in str(text)
     )
+
+
+def _escaped(char: str) -> str:
+    if unicodedata.category(char) == "Cs":
+        return json_text.escape(char)
+    return char.encode("unicode_escape").decode("ascii")
 
 
 def path(value: Path) -> str:

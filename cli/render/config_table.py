@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from cli import text
-from cli.json_out import to_json
 from cli.render.console import make_console, print_table, write_line
+from drapto.core.json_text import dumps
 from drapto.infrastructure.settings import LoadedSettings, allowed_values
 
 
 def print_settings(loaded: LoadedSettings, *, json_object: bool) -> None:
     values = loaded.settings.model_dump()
     if json_object:
-        print(to_json({
+        print(dumps({
             "file": loaded.file,
             "settings": {
                 name: {

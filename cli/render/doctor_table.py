@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cli import text
-from cli.json_out import to_json
 from cli.render.console import make_console, print_table, write_line
 from drapto.core.doctor import DoctorLine
+from drapto.core.json_text import dumps
 
 
 def print_report(report: Sequence[DoctorLine], *, json_object: bool) -> None:
     if json_object:
-        print(to_json({"lines": list(report)}))
+        print(dumps({"lines": list(report)}))
         return
     console = make_console()
     rows = [[line.name, line.status, text.printable(line.detail)] for line in report]

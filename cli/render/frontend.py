@@ -19,7 +19,6 @@ from rich.live import Live
 from rich.text import Text
 
 from cli import text
-from cli.json_out import to_json
 from cli.render.console import is_display, make_console, print_facts, print_table, write_line
 from cli.render.display import JobDisplay, facts_of
 from cli.render.facts import plan_facts, result_facts
@@ -39,6 +38,7 @@ from drapto.core.events import (
     WarningRaised,
 )
 from drapto.core.job import EncodeResult, Stage
+from drapto.core.json_text import dumps
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class JsonFrontend(Frontend):
         self._write = write
 
     def emit(self, event: Event) -> None:
-        self._write(to_json(event))
+        self._write(dumps(event))
 
 
 class PlainFrontend(Frontend):

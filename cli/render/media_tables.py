@@ -7,17 +7,17 @@ from fractions import Fraction
 from rich.console import Console
 
 from cli import text
-from cli.json_out import to_json
 from cli.render.console import make_console, print_facts, print_table, write_line
 from cli.render.facts import Facts
 from drapto.api import Analysis
+from drapto.core.json_text import dumps
 from drapto.core.media import ColorInfo, FrameIndex, MediaInfo, Track, TrackKind
 
 
 def print_probe(media: MediaInfo, index: FrameIndex | None, *, json_object: bool) -> None:
     summary = index.summary() if index is not None else None
     if json_object:
-        print(to_json({"media": media, "frame_index": summary}))
+        print(dumps({"media": media, "frame_index": summary}))
         return
     console = make_console()
     print_facts(console, _file_facts(media))
@@ -41,7 +41,7 @@ def print_probe(media: MediaInfo, index: FrameIndex | None, *, json_object: bool
 def print_analysis(found: Analysis, *, json_object: bool) -> None:
     analysis, video, segments = found.analysis, found.video, found.segments
     if json_object:
-        print(to_json({
+        print(dumps({
             "media": video.origin,
             "video_stream": video.track.index,
             "frame_index": video.index.summary(),
@@ -111,6 +111,7 @@ def _analysis_facts(found: Analysis) -> Facts:
     ]
     if analysis.decode_errors:
         facts.append(("damaged frames", str(analysis.decode_errors)))
+    facts += [("picture changes", str(change)) for change in analysis.shape_changes]
     facts += [("note", note) for note in analysis.notes]
     return [(label, text.printable(value)) for label, value in facts]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
 
 from drapto.core.errors import ValidationFailedError
 from drapto.core.job import TrackOutcome
+from drapto.core.json_text import dumps, loads
 from drapto.core.media import Value
 from drapto.core.segments import EncodedSegment, VideoSettings
 from drapto.core.words import count
@@ -108,12 +108,12 @@ class Manifest(Value):
     def to_json(self) -> str:
         """The text of `manifest.json`, with `ok` added for those who only want to know that."""
         data = {"ok": self.ok, **self.model_dump(mode="json")}
-        return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+        return dumps(data, indent=2, ascii_only=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
         """The manifest that `to_json` wrote."""
-        data = json.loads(text)
+        data = loads(text)
         data.pop("ok", None)
         return cls.model_validate(data)
 

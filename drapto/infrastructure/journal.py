@@ -26,6 +26,7 @@ import anyio
 import anyio.to_thread
 from aiofiles.threadpool.binary import AsyncFileIO
 
+from drapto.core import json_text
 from drapto.core.errors import DraptoError, StateError
 from drapto.infrastructure.files import sync_directory, translate, write_atomically
 
@@ -61,7 +62,7 @@ class FileJournal:
 
         An entry whose `append` was cancelled may still be written, in its place in the order.
         """
-        line = json.dumps(entry, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        line = json_text.dumps(entry).encode() + b"\n"
         batch = self._batch
         batch.lines.append(line)
         async with self._lock:
@@ -135,7 +136,7 @@ class FileJournal:
         async with self._checkpoint_lock:
             if number < self._checkpoints:
                 return
-            data = json.dumps(state, indent=1).encode() + b"\n"
+            data = json_text.dumps(state, indent=1).encode() + b"\n"
             path = self._folder / CHECKPOINT_NAME
             try:
                 await anyio.to_thread.run_sync(write_atomically, path, data)
@@ -182,7 +183,7 @@ def _is_object(line: bytes) -> bool:
 
 def _parse(line: bytes, number: int, path: Path) -> dict[str, Any]:
     try:
-        entry = json.loads(line)
+        entry = json_text.loads(line)
     except ValueError as error:
         raise StateError(f"Line {number} of {path} is damaged.") from error
     if not isinstance(entry, dict):

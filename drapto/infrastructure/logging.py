@@ -12,7 +12,6 @@ fails a job: the line is lost and the job goes on.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -37,6 +36,7 @@ from drapto.core.events import (
     WarningRaised,
 )
 from drapto.core.job import Stage
+from drapto.core.json_text import dumps
 
 LOG_FILE_NAME = "log.jsonl"
 # The order of the keys that every line has; the rest follow as they were given.
@@ -127,7 +127,7 @@ def _ordered(entry: _EventDict) -> dict[str, Any]:
 
 
 def _as_json(_: Any, __: str, entry: _EventDict) -> str:
-    return json.dumps(_ordered(entry), default=str, ensure_ascii=True)
+    return dumps(_ordered(entry))
 
 
 def _as_text(_: Any, __: str, entry: _EventDict) -> str:
@@ -141,10 +141,8 @@ def _as_text(_: Any, __: str, entry: _EventDict) -> str:
 
 
 def _plain(value: Any) -> str:
-    text = (
-        str(value) if not isinstance(value, dict | list | tuple) else json.dumps(value, default=str)
-    )
-    return json.dumps(text) if " " in text or not text.isprintable() else text
+    text = dumps(value) if isinstance(value, dict | list | tuple) else str(value)
+    return dumps(text) if " " in text or not text.isprintable() else text
 
 
 class _Lines:

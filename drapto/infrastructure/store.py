@@ -70,7 +70,7 @@ class FileJobPlace:
 
     async def read_manifest(self) -> Manifest | None:
         try:
-            text = await anyio.Path(self._work.manifest_file).read_text("utf-8", "surrogateescape")
+            text = await anyio.Path(self._work.manifest_file).read_text("utf-8")
             return Manifest.from_json(text)
         except (OSError, ValueError):
             return None
@@ -145,6 +145,6 @@ class FileJobStore:
 async def _write(path: Path, manifest: Manifest) -> None:
     def write() -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, manifest.to_json().encode("utf-8", "surrogateescape"))
+        write_atomically(path, manifest.to_json().encode())
 
     await anyio.to_thread.run_sync(write)

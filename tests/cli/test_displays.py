@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cli.json_out import to_json
 from cli.render.console import make_console, print_facts, print_table
 from cli.render.display import JobDisplay
 from cli.render.facts import result_facts
@@ -25,7 +24,6 @@ from cli.render.frontend import (
 from cli.render.view import JobView
 from drapto.core.events import (
     CommandPlanned,
-    JobFailed,
     JobSkipped,
     StageProgress,
     StageStarted,
@@ -320,20 +318,6 @@ class TestJson:
         assert len(lines) == len(recorded.whole_job())
         assert [json.loads(line)["job"] for line in lines] == [recorded.JOB] * len(lines)
         assert all(line.isascii() and "\n" not in line for line in lines)
-
-    def test_file_name_that_is_no_text_survives(self) -> None:
-        import os
-
-        name = Path(os.fsdecode(b"/films/\xff.mkv"))
-        event = JobFailed(
-            job="", source=name, output="/o", error="InputError", message="?", exit_code=3
-        )
-        assert os.fsencode(json.loads(to_json(event))["source"]) == b"/films/\xff.mkv"
-
-    def test_number_that_is_none_becomes_null(self) -> None:
-        assert to_json({"a": float("nan"), "b": float("inf"), "c": {2, 1}}) == (
-            '{"a": null, "b": null, "c": [1, 2]}'
-        )
 
 
 def test_the_display_is_chosen_by_flags_and_terminal(capsys: pytest.CaptureFixture[str]) -> None:

