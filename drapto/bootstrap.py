@@ -35,7 +35,7 @@ from drapto.services.encoding.registry import ENCODERS, encoder_named
 from drapto.services.encoding.service import ParallelEncoding
 from drapto.services.orchestrator import VideoOrchestrator
 from drapto.services.segmentation.service import SceneSegmentation
-from drapto.services.stages import Stages
+from drapto.services.stages import FixedStages, Stages
 
 
 class Services:
@@ -118,7 +118,7 @@ def make_orchestrator(
         segmentation=SceneSegmentation(),
         encoding=ParallelEncoding(executor, MeasuredSlots(resources)),
     )
-    return VideoOrchestrator(workshop, stages)
+    return VideoOrchestrator(workshop, FixedStages(stages))
 
 
 def needed_encoder(options: EncodeOptions, binary: FfmpegBinary) -> None:

@@ -22,6 +22,7 @@ from drapto.core.entries import (
     JournalEntry,
     Probed,
     Published,
+    RoutesSettled,
     SegmentDone,
     SegmentsAdded,
     SegmentsPlanned,
@@ -30,6 +31,7 @@ from drapto.core.entries import (
 )
 from drapto.core.errors import StateError
 from drapto.core.job import JobState
+from drapto.core.routing import Route
 from drapto.core.segments import EncodedSegment, Segment
 
 ORDER = (
@@ -47,6 +49,7 @@ ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.INTERRUPTED})
 
 # Segments may be planned and encoded, and audio encoded, while detection still runs.
 _EARLIEST: Mapping[type, JobState] = {
+    RoutesSettled: JobState.CREATED,
     Probed: JobState.PROBING,
     AudioDone: JobState.PROBING,
     AnalysisDone: JobState.DETECTING,
@@ -69,6 +72,7 @@ class Checkpoint:
     reason: str = ""  # why the last run failed or was interrupted
     runs: int = 0  # how often the job was started or resumed
     entries: int = 0
+    routes: tuple[Route, ...] | None = None
     probed: Probed | None = None
     analysis: VideoAnalysis | None = None
     plan: tuple[Segment, ...] | None = None
@@ -127,6 +131,8 @@ def apply(checkpoint: Checkpoint, entry: JournalEntry) -> Checkpoint:
             return replace(counted, state=JobState.CREATED, reason="", runs=counted.runs + 1)
         case Transition():
             return _transition(counted, entry)
+        case RoutesSettled():
+            return replace(counted, routes=entry.routes)
         case Probed() if counted.probed is None or _same_index(counted.probed, entry):
             return replace(counted, probed=entry)
         case Probed():

@@ -16,6 +16,7 @@ from drapto.core.analysis import VideoAnalysis
 from drapto.core.errors import StateError
 from drapto.core.job import JobRequest, JobState
 from drapto.core.media import Value
+from drapto.core.routing import Route
 from drapto.core.segments import EncodedSegment, Segment
 from drapto.core.tracks import Assembled, AudioTrackFile
 
@@ -55,6 +56,13 @@ class Transition(_Entry):
     entry: Literal["transition"] = "transition"
     to: JobState
     reason: str = ""  # why, for failed and interrupted
+
+
+class RoutesSettled(_Entry):
+    """Who serves each stage of this job; holds for every later run of it."""
+
+    entry: Literal["routes_settled"] = "routes_settled"
+    routes: tuple[Route, ...]
 
 
 class Probed(_Entry):
@@ -138,6 +146,7 @@ JournalEntry = Annotated[
     JobCreated
     | JobResumed
     | Transition
+    | RoutesSettled
     | Probed
     | AnalysisDone
     | SegmentsPlanned

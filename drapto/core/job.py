@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from drapto.core.media import CropRect, Value
+from drapto.core.routing import Mode, RoutedStage
 from drapto.core.segments import VideoSettings
 
 
@@ -58,6 +59,8 @@ class RunOptions(Value):
     keep_work: bool = False
     work_dir: Path | None = None  # None: beside the output
     dry_run: bool = False
+    routes: dict[RoutedStage, Mode] = {}  # who serves a stage of this one run; else the flags say
+    priority: Literal["low", "normal", "high"] = "normal"  # a fact that flag rules can ask about
 
 
 class JobRequest(Value):

@@ -9,11 +9,11 @@ from drapto.services.detection.truth import settle_on_decoded
 from drapto.services.encoding.tasks import make_tasks
 from drapto.services.planning import decide_tracks, plan_ready, plan_video, warnings_of
 from drapto.services.reporting import Reporter
-from drapto.services.stages import Stages
+from drapto.services.stages import JobToServe, StageSource
 
 
 async def dry_run(
-    request: JobRequest, workshop: Workshop, stages: Stages, reporter: Reporter
+    request: JobRequest, workshop: Workshop, source: StageSource, reporter: Reporter
 ) -> PlanReady:
     """Emit the plan and a command for every segment and audio track. Errors: as the job's."""
     reader, tracks = workshop.reader, workshop.tracks
@@ -23,6 +23,11 @@ async def dry_run(
             track = reader.main_video(media, request.options.video_stream)
             decisions = decide_tracks(request, media, track)
             video = await reader.open_video(media, track, scratch)
+            served = source.for_job(
+                JobToServe(reporter.job, request, media, track, scratch, reporter.warn)
+            )
+            await served.settle(None)
+            stages = served.stages
         async with reporter.stage(Stage.DETECTION):
             on_progress = reporter.progress(Stage.DETECTION, len(video.index))
             analysis = await stages.detection.analyze(video, request.options, on_progress)

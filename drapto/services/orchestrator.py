@@ -30,13 +30,13 @@ from drapto.services.dry_run import dry_run
 from drapto.services.job.context import JobContext
 from drapto.services.job.run import run_job
 from drapto.services.reporting import Reporter
-from drapto.services.stages import Stages
+from drapto.services.stages import JobToServe, StageSource
 
 
 class VideoOrchestrator:
     """Composes the stages. One instance serves any number of jobs, one after another or at once."""
 
-    def __init__(self, workshop: Workshop, stages: Stages) -> None:
+    def __init__(self, workshop: Workshop, stages: StageSource) -> None:
         self._workshop = workshop
         self._stages = stages
 
@@ -71,9 +71,15 @@ class VideoOrchestrator:
         track = reader.main_video(media, options.video_stream)
         async with self._workshop.store.scratch() as scratch:
             video = await reader.open_video(media, track, scratch)
-            analysis = await self._stages.detection.analyze(video, options, lambda _frames: None)
+            request = JobRequest(source=source, output=scratch / "none.mkv", options=options)
+            served = self._stages.for_job(
+                JobToServe(_job_id(request), request, media, track, scratch, tell=_nobody)
+            )
+            await served.settle(None)
+            stages = served.stages
+            analysis = await stages.detection.analyze(video, options, lambda _frames: None)
             video, analysis = await settle_on_decoded(reader, video, analysis)
-            return analysis, video, await self._stages.segmentation.plan(video, analysis, options)
+            return analysis, video, await stages.segmentation.plan(video, analysis, options)
 
     async def probe(self, source: Path) -> tuple[MediaInfo, FrameIndex | None]:
         """Streams and the main video's frame index. `source` is absolute. Errors: InputError."""
@@ -93,7 +99,7 @@ class VideoOrchestrator:
         if refusal is not None and not has_left:
             raise refusal
         media = await self._workshop.reader.probe(request.source)
-        self._workshop.reader.main_video(media, request.options.video_stream)
+        track = self._workshop.reader.main_video(media, request.options.video_stream)
         async with store.open(request, reporter.job) as place:
             reporter.add(place.log)
             reporter.emit(
@@ -110,7 +116,9 @@ class VideoOrchestrator:
                 media=media,
                 place=place,
                 workshop=self._workshop,
-                stages=self._stages,
+                served=self._stages.for_job(
+                    JobToServe(reporter.job, request, media, track, place.path, reporter.warn)
+                ),
                 reporter=reporter,
                 state=StateManager(place.journal),
             )
@@ -127,6 +135,10 @@ class VideoOrchestrator:
         except (UsageError, PublishError) as error:
             return error
         return None
+
+
+def _nobody(_message: str) -> None:
+    """The user of a call that returns what it found and says nothing besides."""
 
 
 def _absolute(request: JobRequest) -> JobRequest:

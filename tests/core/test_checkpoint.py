@@ -15,6 +15,7 @@ from drapto.core.entries import (
     JournalEntry,
     Probed,
     Published,
+    RoutesSettled,
     SegmentDone,
     SegmentsPlanned,
     Transition,
@@ -24,6 +25,7 @@ from drapto.core.entries import (
 from drapto.core.errors import StateError
 from drapto.core.identity import ENCODE_REVISION
 from drapto.core.job import JobState
+from drapto.core.routing import Mode, Route, RoutedStage, Side
 from tests.core.job_examples import (
     analysis,
     assembly_done,
@@ -31,6 +33,10 @@ from tests.core.job_examples import (
     encoded,
     identity,
     plan,
+)
+
+ROUTE = Route(
+    stage=RoutedStage.DETECTION, primary=Side.LEGACY, mode=Mode.SHADOW, reason="The flag says so."
 )
 
 
@@ -49,7 +55,7 @@ def created() -> JobCreated:
 def up_to(state: JobState) -> list[JournalEntry]:
     """A journal whose job has just reached `state`, with everything done on the way."""
     at_state: dict[JobState, list[JournalEntry]] = {
-        JobState.PROBING: [Probed(index_digest="d1", frames=96)],
+        JobState.PROBING: [RoutesSettled(routes=(ROUTE,)), Probed(index_digest="d1", frames=96)],
         JobState.DETECTING: [AnalysisDone(analysis=analysis())],
         JobState.SEGMENTING: [SegmentsPlanned(segments=plan(4))],
         JobState.ENCODING: [*(SegmentDone(encoded=encoded(i)) for i in range(4)), audio_done(1)],
@@ -62,6 +68,15 @@ def up_to(state: JobState) -> list[JournalEntry]:
         if step is not state:
             entries += at_state.get(step, [])
     return entries
+
+
+def test_who_serves_outlives_whatever_has_to_be_made_again() -> None:
+    served = replay(up_to(JobState.ASSEMBLING))
+    for entry in (JobResumed(drapto_version="0.1.0"), Transition(to=JobState.PROBING)):
+        served = apply(served, entry)
+    other_index = apply(served, Probed(index_digest="d2", frames=95))
+    assert other_index.plan is None
+    assert other_index.routes == (ROUTE,)
 
 
 @pytest.mark.parametrize(("state", "following"), list(pairwise(ORDER)))

@@ -9,7 +9,7 @@ from drapto.core.media import MediaInfo
 from drapto.core.state import StateManager
 from drapto.core.workshop import JobPlace, Workshop
 from drapto.services.reporting import Reporter
-from drapto.services.stages import Stages
+from drapto.services.stages import ServedStages, Stages
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,10 @@ class JobContext:
     media: MediaInfo
     place: JobPlace
     workshop: Workshop
-    stages: Stages
+    served: ServedStages
     reporter: Reporter
     state: StateManager
+
+    @property
+    def stages(self) -> Stages:
+        return self.served.stages

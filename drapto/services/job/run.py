@@ -7,6 +7,7 @@ import time
 import anyio
 
 from drapto._version import __version__
+from drapto.core.entries import RoutesSettled
 from drapto.core.errors import DraptoError, PublishError, ResourceError, ValidationFailedError
 from drapto.core.events import LeaksFound
 from drapto.core.job import EncodeResult
@@ -16,6 +17,7 @@ from drapto.services.job.context import JobContext
 from drapto.services.job.encoders import encoders_of
 from drapto.services.job.finishing import assemble, publish, validate
 from drapto.services.job.source_guard import require_unchanged_source, unchanged_source
+from drapto.services.stages import JobServed
 
 
 async def run_job(job: JobContext, started_s: float, refusal: DraptoError | None) -> EncodeResult:
@@ -63,6 +65,7 @@ async def _open(job: JobContext) -> Fresh | Resumed:
 
 async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> EncodeResult:
     resumed_segments = len(job.state.checkpoint.segments)
+    await _settle_routes(job)
     video, decisions = await probe(job)
     async with encoders_of(job, decisions) as encoders:
         analysed = await analyse(job, video, decisions, encoders)
@@ -77,6 +80,10 @@ async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> 
     if kept is None:
         job.reporter.warn("The manifest could not be kept: its directory cannot be written to.")
     settings = analysed.plan.settings
+    analysis = job.state.checkpoint.analysis
+    if analysis is not None:
+        served = JobServed(analysed.video, analysis, analysed.segments, settings)
+        await job.served.published(served)
     return EncodeResult(
         source=job.request.source,
         output=job.request.output,
@@ -95,6 +102,14 @@ async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> 
         warnings=tuple(job.reporter.warnings),
         manifest=kept,
     )
+
+
+async def _settle_routes(job: JobContext) -> None:
+    """Who serves is decided by the first run of a job, and holds for every one after it."""
+    earlier = job.state.checkpoint.routes
+    routes = await job.served.settle(earlier)
+    if routes != (earlier or ()):
+        await job.state.record(RoutesSettled(routes=routes))
 
 
 async def _end_well(job: JobContext) -> None:
