@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -63,6 +64,16 @@ class FieldResult(Value):
     detail: str = ""  # one plain sentence, where the values alone do not say it
 
 
+def outcome_of(fields: Iterable[FieldResult]) -> Outcome:
+    """The outcome of a run whose two results could be compared: that of its gravest field."""
+    severities = {field.severity for field in fields}
+    if Severity.CRITICAL in severities:
+        return Outcome.CRITICAL
+    if Severity.MISMATCH in severities:
+        return Outcome.MISMATCH
+    return Outcome.IGNORED if Severity.IGNORED in severities else Outcome.MATCH
+
+
 class Comparison(Value):
     """One shadow run, as it is stored. Times are UTC; `*_s` seconds of wall time."""
 
@@ -109,4 +120,5 @@ class Served(Value):
     wall_s: float = 0.0  # of the side that served in the end
     frames: int = 0
     revision: str = ""
+    strata: tuple[str, ...] = ()  # as of SourceFacts: times are compared within like sources
     reason: str = ""  # why it failed
