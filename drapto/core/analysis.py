@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 
 from drapto.core.media import ColorInfo, CropRect, Value
 
@@ -38,6 +39,39 @@ class CropDecision(Value):
     rect: CropRect | None = None
     confidence: float = 0.0  # 0..1
     reason: str = ""  # one plain sentence: why this crop, or why none
+
+
+class PictureShape(Value):
+    """What a decoder says about the form of a frame."""
+
+    width: int
+    height: int
+    pixel_aspect: Fraction = Fraction(1)
+    bit_depth: int = 8
+
+    def __str__(self) -> str:
+        pixels = f"{self.pixel_aspect.numerator}:{self.pixel_aspect.denominator}"
+        return f"{self.width}x{self.height}, pixels {pixels}, {self.bit_depth} bits"
+
+    @property
+    def size(self) -> str:
+        return f"{self.width}x{self.height}"
+
+    @property
+    def display_aspect(self) -> float:
+        """Width by height as a player shows it."""
+        return float(self.width * self.pixel_aspect / self.height)
+
+
+class ShapeChange(Value):
+    """Frame `frame` is the first of another form than the one before it."""
+
+    frame: int
+    before: PictureShape
+    after: PictureShape
+
+    def __str__(self) -> str:
+        return f"at frame {self.frame} from {self.before} to {self.after}"
 
 
 @dataclass(frozen=True)
@@ -75,6 +109,7 @@ class VideoAnalysis(Value):
     decoded_frames: int = 0
     decoded_pts: tuple[int, ...] | None = None
     decode_errors: int = 0  # frames the decoder marked as damaged
+    shape_changes: tuple[ShapeChange, ...] = ()  # joined recordings, broadcasts, calls
     notes: tuple[str, ...] = ()
 
     @property

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from drapto.core.analysis import Finding, VideoAnalysis
+from drapto.core.analysis import Finding, PictureShape, VideoAnalysis
 from drapto.core.events import Event
 from drapto.core.job import EncodeOptions
 from drapto.core.media import FrameIndex, MediaInfo, Track
@@ -76,8 +76,9 @@ class LumaFrame:
 
     `luma` is uint8 (height, width), reduced to at most the height that was asked for and
     scaled from whatever bit depth to 8 bit full code values (limited range stays limited:
-    black is 16). `full` is the luma plane at full size (uint8, or uint16 for more than 8
-    bits), valid only until the next frame is taken.
+    black is 16). `full` is the luma plane at the size of the track (uint8, or uint16 for more
+    than 8 bits), valid only until the next frame is taken; a frame of another size, as `shape`
+    tells, has been scaled to it, as the encoders do.
     """
 
     number: int  # in display order, from 0
@@ -85,6 +86,7 @@ class LumaFrame:
     luma: npt.NDArray[np.uint8]
     full: npt.NDArray[Any]
     bit_depth: int
+    shape: PictureShape  # as decoded
     interlaced: bool  # the stream's own flag
     top_field_first: bool
     damaged: bool

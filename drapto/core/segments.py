@@ -37,6 +37,8 @@ class VideoSettings(Value):
     frame_rate: Fraction = Fraction(25)  # nominal; timestamps are put back by assembly
     width: int  # of the output picture, after the crop, before rotation
     height: int
+    source_width: int  # of the track's picture, which `crop` counts in
+    source_height: int
     source_bit_depth: int = 8
     sample_aspect_ratio: Fraction | None = None
     keyint: int = 240  # frames

@@ -16,6 +16,7 @@ from drapto.core.tracks import MuxPlan
 from drapto.core.words import count, sentence
 from drapto.core.workshop import Machine
 from drapto.services.assembly.service import container_for, plan_mux
+from drapto.services.detection.shape import shape_notes
 from drapto.services.encoding.registry import encoder_named
 from drapto.services.encoding.settings import check_crf, picture_size, video_settings
 
@@ -104,6 +105,7 @@ def warnings_of(video: SourceVideo, analysis: VideoAnalysis, mux: MuxPlan) -> tu
     """What a person has to know before the encode starts, in plain sentences."""
     notes = (*video.index.notes, *analysis.notes, *mux.notes)
     said = [*map(sentence, notes), *_dynamic_metadata(video.track.color)]
+    said += shape_notes(analysis.shape_changes, video.track)
     if analysis.interlacing is not Interlacing.PROGRESSIVE:
         said.append(
             f"The picture is {_INTERLACED[analysis.interlacing]}; it is encoded as it is, "

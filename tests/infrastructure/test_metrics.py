@@ -54,7 +54,7 @@ def finished(job: str = "j") -> JobFinished:
         encode_fps=12,
         segments=4,
         resumed_segments=1,
-        settings=VideoSettings(width=2, height=2),
+        settings=VideoSettings(width=2, height=2, source_width=2, source_height=2),
         crop=None,
         dynamic_range="sdr",
     )

@@ -13,6 +13,9 @@ from tests.media.clips import X264, ffmpeg, pattern, tone, x264
 
 VP9 = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "150k")
 MPEG2 = ("-c:v", "mpeg2video", "-q:v", "6", "-bf", "2", "-g", "12")
+# Without B-frames: ffmpeg's decoder drops the frame that it holds back at a change of size.
+MPEG4 = ("-c:v", "mpeg4", "-q:v", "6", "-g", "12")
+AV1 = ("-c:v", "libsvtav1", "-preset", "13", "-crf", "40", "-svtav1-params", "lp=1")
 
 
 def changed_size_ts(directory: Path) -> Path:
@@ -23,6 +26,35 @@ def changed_size_ts(directory: Path) -> Path:
 def changed_size_mpeg2(directory: Path) -> Path:
     """As `changed_size_ts`, in MPEG-2."""
     return _joined(directory, "size2", (*MPEG2, "-pix_fmt", "yuv420p"), ("192x108", "320x180"))
+
+
+def changed_size_mpeg4(directory: Path) -> Path:
+    """As `changed_size_ts`, in MPEG-4 part 2."""
+    return _joined(directory, "size4", (*MPEG4, "-pix_fmt", "yuv420p"), ("192x108", "320x180"))
+
+
+def changed_size_av1(directory: Path) -> Path:
+    """A bare AV1 stream: 24 frames of 192x108, then 24 of 320x180."""
+    out = directory / "size.obu"
+    parts = []
+    for number, size in enumerate(("192x108", "320x180")):
+        parts.append(directory / f"part{number}.obu")
+        ffmpeg(*pattern(24, size=size), *AV1, "-pix_fmt", "yuv420p", parts[-1])
+    out.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return out
+
+
+def changed_size_letterboxed(directory: Path) -> Path:
+    """24 frames of 320x180, then 24 of 640x360, a sixth of the height black above and below."""
+    bars = ("pad=320:180:0:30:black", "pad=640:360:0:60:black")
+    return _joined(directory, "bars", x264(), ("320x120", "640x240"), filters=bars)
+
+
+def changed_aspect_ts(directory: Path, codec: tuple[str, ...] | None = None) -> Path:
+    """MPEG-TS of 192x108: 24 frames to be shown at 16:9, then 24 at 4:3."""
+    shown = ("setdar=16/9", "setdar=4/3")
+    name = f"aspect_{codec[1]}" if codec else "aspect"
+    return _joined(directory, name, codec or x264(), ("192x108",) * 2, filters=shown)
 
 
 def changed_depth_ts(directory: Path) -> Path:
@@ -71,13 +103,14 @@ def _joined(
     codec: tuple[str, ...],
     sizes: tuple[str, ...],
     formats: tuple[str, ...] = ("yuv420p", "yuv420p"),
+    filters: tuple[str, ...] = ("null", "null"),
 ) -> Path:
     """Two MPEG-TS, the second 1 s later on the same clock, in one file."""
     data = b""
-    for number, (size, pixels) in enumerate(zip(sizes, formats, strict=True)):
+    for number, (size, pixels, vf) in enumerate(zip(sizes, formats, filters, strict=True)):
         part = directory / f"{name}{number}.ts"
-        offset = ("-output_ts_offset", str(number))
-        ffmpeg(*pattern(24, size=size), *codec, "-pix_fmt", pixels, *offset, part)
+        offset = ("-output_ts_offset", str(number + 1))  # from 0 on, B-frames would move it
+        ffmpeg(*pattern(24, size=size), "-vf", vf, *codec, "-pix_fmt", pixels, *offset, part)
         data += part.read_bytes()
     out = directory / f"{name}.ts"
     out.write_bytes(data)

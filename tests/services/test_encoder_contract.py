@@ -55,6 +55,7 @@ def task_for(
 ) -> SegmentTask:
     """Frames of `clips.simple`: Matroska, 24 fps, so frame n is shown at about n / 24 s."""
     values = {"width": 320, "height": 180, "preset": 13, "crf": 40.0, "encoder": encoder}
+    values |= {f"source_{name}": settings.get(name, values[name]) for name in ("width", "height")}
     return SegmentTask(
         segment=Segment(index=0, start=first, end=end),
         source=source,

@@ -84,7 +84,14 @@ def tasks_for(video: SourceVideo, directory: Path, *borders: int) -> tuple[Segme
         Segment(index=n, start=start, end=end) for n, (start, end) in enumerate(pairwise(borders))
     ]
     settings = VideoSettings(
-        width=320, height=180, preset=13, crf=45, frame_rate=video.index.frame_rate, lp=1
+        width=320,
+        height=180,
+        source_width=320,
+        source_height=180,
+        preset=13,
+        crf=45,
+        frame_rate=video.index.frame_rate,
+        lp=1,
     )
     return make_tasks(video, segments, settings, directory)
 

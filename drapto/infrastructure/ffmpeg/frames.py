@@ -99,7 +99,7 @@ def index_packets(path: Path, stream_index: int, check: Check = no_check) -> Ind
         duration=durations(line.pts, last, nominal_step(table, line.time_base)),
         key=key,
         synthetic=line.synthetic,
-        notes=(*notes, *start_notes, *line.notes, *_size_notes(table, row_frame)),
+        notes=(*notes, *start_notes, *line.notes),
     )
     faithful = line.own and clean_start and clean_end
     return IndexedPackets(index, table, row_frame, faithful, line.restarts)
@@ -195,17 +195,6 @@ def _damage(path: Path, table: PacketTable) -> tuple[PacketTable, list[str]]:
 def _slots_of_avi(table: PacketTable) -> int:
     """AVI counts empty packets, too, by which a writer fills a hole: here by the slots taken."""
     return int(table.dts.max()) + 1 if table.format_name == "avi" else 0
-
-
-def _size_notes(table: PacketTable, row_frame: Int64Array) -> list[str]:
-    frames = [str(row_frame[row]) for row in table.resized if row_frame[row] > 0]
-    if not frames:
-        return []
-    more = f" and {len(frames) - 3} more" if len(frames) > 3 else ""
-    return [
-        f"the picture changes its size at frame {', '.join(frames[:3])}{more}; all pictures "
-        "are scaled to the size at the beginning"
-    ]
 
 
 def _from_first_key(

@@ -27,7 +27,6 @@ class Sps:
     separate_planes: bool
     order_type: int
     order_bits: int  # of pic_order_cnt_lsb, with order_type 0
-    size: tuple[int, int]  # width and height in the units of the SPS: whole macroblocks
 
 
 @dataclass(frozen=True)
@@ -261,8 +260,9 @@ def _sps(bits: Bits) -> tuple[int, Sps]:
             bits.signed()
     bits.unsigned()  # max_num_ref_frames
     bits.bits(1)
-    size = bits.unsigned(), bits.unsigned()
-    sps = Sps(bool(bits.bits(1)), frame_num_bits, separate_planes, order_type, order_bits, size)
+    bits.unsigned()  # width and height in macroblocks
+    bits.unsigned()
+    sps = Sps(bool(bits.bits(1)), frame_num_bits, separate_planes, order_type, order_bits)
     return number, sps
 
 

@@ -30,14 +30,12 @@ class Picture:
     is_anchor: bool
     order_lsb: int
     order_bits: int
-    size: tuple[int, int]  # coded width and height
 
 
 @dataclass(frozen=True)
 class _Sps:
     order_bits: int
     separate_planes: bool
-    size: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,6 @@ class HevcPictures:
             and not (kind < 16 and kind % 2 == 0),
             order_lsb=lsb,
             order_bits=sps.order_bits,
-            size=sps.size,
         )
 
 
@@ -142,10 +139,11 @@ def _sps(bits: Bits) -> tuple[int, _Sps]:
         bits.bits(88 * has_profile + 8 * has_level)
     number = bits.unsigned()
     separate_planes = bits.unsigned() == 3 and bool(bits.bits(1))
-    size = bits.unsigned(), bits.unsigned()
+    bits.unsigned()  # width and height
+    bits.unsigned()
     if bits.bits(1):
         for _ in range(4):
             bits.unsigned()
     bits.unsigned()  # bit depths
     bits.unsigned()
-    return number, _Sps(bits.unsigned() + 4, separate_planes, size)
+    return number, _Sps(bits.unsigned() + 4, separate_planes)

@@ -7,7 +7,8 @@
   OpenCV holds the interpreter lock.
 - `LumaFrame.full` is plane 0 of the decoded frame itself, seen through its stride; nothing is
   copied. Only formats whose first plane is not plain luma (RGB, packed, palettes, P010 and its
-  kin, big-endian) are converted, by swscale, to planar YCbCr at limited range.
+  kin, big-endian) are converted, by swscale, to planar YCbCr at limited range; and a frame of
+  another size than the track's is scaled to it first, as it is for the encoders.
 - `LumaFrame.luma` is the plane halved until it fits `max_height`. Halving by exact 2x2 means
   is the one reduction that OpenCV vectorises: 1080p by 8 takes a third of the time of a
   single INTER_AREA step. Rows or columns that a factor leaves over (at most factor-1, at the
@@ -26,11 +27,13 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from drapto.core.analysis import PictureShape
 from drapto.core.errors import InputError
 from drapto.core.interfaces import LumaFrame, SourceVideo
 from drapto.infrastructure.ffmpeg.opening import open_input
@@ -80,12 +83,23 @@ class PyAvLumaReader:
             top_first = int(getattr(stream.codec_context, "field_order", 0)) in _TOP_FIRST_ORDERS
             layouts: dict[str, _Layout] = {}
             last_pts: int | None = None
+            size = _track_size(video)
+            aspect: Fraction | None = None
             for number, (frame, after_error) in enumerate(_decode(container, stream)):
                 name = frame.format.name
                 layout = layouts.get(name)
                 if layout is None:
                     layout = layouts[name] = _layout(frame)
-                full = _luma_plane(frame, layout)
+                # The decoder has read ahead of its frames; what is new begins with a key frame.
+                if frame.key_frame or aspect is None:
+                    aspect = stream.codec_context.sample_aspect_ratio or Fraction(1)
+                shape = PictureShape(
+                    width=frame.width,
+                    height=frame.height,
+                    pixel_aspect=aspect,
+                    bit_depth=layout.bit_depth,
+                )
+                full = _luma_plane(_fitted(frame, size), layout)
                 pts = frame.pts if frame.pts is not None else _next_pts(last_pts)
                 last_pts = pts
                 yield LumaFrame(
@@ -94,6 +108,7 @@ class PyAvLumaReader:
                     luma=_reduced(full, layout.bit_depth, max_height),
                     full=full,
                     bit_depth=layout.bit_depth,
+                    shape=shape,
                     interlaced=frame.interlaced_frame,
                     top_field_first=top_first,
                     damaged=after_error or frame.is_corrupt,
@@ -155,6 +170,18 @@ def _packets(
     # A flush that fails on one held-back frame is repeated for the others.
     for _ in range(_MAX_THREADS + 2):
         yield None
+
+
+def _track_size(video: SourceVideo) -> tuple[int, int] | None:
+    width, height = video.track.width, video.track.height
+    return (width, height) if width and height else None
+
+
+def _fitted(frame: av.VideoFrame, size: tuple[int, int] | None) -> av.VideoFrame:
+    """The frame at the size of the track, by the interpolation of ffmpeg's scale filter."""
+    if size is None or size == (frame.width, frame.height):
+        return frame
+    return frame.reformat(width=size[0], height=size[1], interpolation="BICUBIC")
 
 
 def _next_pts(last: int | None) -> int:

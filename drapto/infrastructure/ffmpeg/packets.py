@@ -18,7 +18,6 @@ from drapto.core.errors import InputError
 from drapto.core.media import BoolArray, Int64Array
 from drapto.infrastructure.ffmpeg.h264 import H264Pictures
 from drapto.infrastructure.ffmpeg.opening import ELEMENTARY_FORMATS, open_input
-from drapto.infrastructure.ffmpeg.picture_size import PictureSizes
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -60,7 +59,6 @@ class PacketTable:
     fault: str  # why reading stopped before the end, or empty
     promised: int  # how many packets the container says it has, 0 if it does not
     size_bytes: int  # of all packets together
-    resized: tuple[int, ...] = ()  # rows of key frames whose picture size is a new one
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -138,8 +136,6 @@ class _Notes:
         self._rate = told or None
         self._promised = stream.frames
         self._h264 = H264Pictures(context.extradata) if self._codec == "h264" else None
-        self._sizes = PictureSizes(self._codec, context.extradata, self._h264)
-        self._resized: list[int] = []
         self._size_bytes = 0
         self.rows: list[tuple[int | bool, ...]] = []
 
@@ -156,8 +152,6 @@ class _Notes:
             shown = shown and not _is_hidden(self._codec, memoryview(packet))
         elif self._codec in _B_PICTURE_CODECS:
             b_picture = _is_b_picture(self._codec, bytes(packet))
-        if packet.is_keyframe and self._sizes.changed(bytes(packet)):
-            self._resized.append(len(self.rows))
         self._size_bytes += packet.size
         pts = NO_PTS if packet.pts is None else packet.pts
         dts = NO_PTS if packet.dts is None else packet.dts
@@ -184,7 +178,6 @@ class _Notes:
             fault=fault,
             promised=self._promised,
             size_bytes=self._size_bytes,
-            resized=tuple(self._resized),
         )
 
 

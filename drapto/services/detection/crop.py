@@ -65,7 +65,6 @@ class CropDetector:
     backend: FeatureBackend
     settled: bool = False  # the picture fills the frame: nothing more can change that
     _shape: tuple[int, int] | None = None
-    _resized: bool = False
     _picture: Box | None = None
     _wide: Box | None = None  # the picture as far as wide evidence goes
     _pictures: int = 0
@@ -81,13 +80,10 @@ class CropDetector:
     def observe(self, number: int, full: Plane, luma: U8, bit_depth: int) -> None:
         """One undamaged frame: its full-size plane and its reduced luma."""
         self._last = number
-        if self.settled or self._resized:
+        if self.settled:
             return
         if self._shape is None:
             self._shape = (full.shape[0], full.shape[1])
-        elif self._shape != full.shape:
-            self._resized = True
-            return
         kind = self._kind(luma)
         if kind == "black":
             return
@@ -290,8 +286,6 @@ class CropDetector:
 
     def decide(self) -> CropDecision:
         """The verdict over everything observed. `rect` None: crop nothing, `reason` says why."""
-        if self._resized:
-            return CropDecision(reason="The picture size changes within the stream.")
         if self.settled:
             return CropDecision(confidence=1.0, reason="The picture fills the frame.")
         if self._picture is None or self._shape is None or self._mean is None:

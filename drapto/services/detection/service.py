@@ -44,6 +44,7 @@ from drapto.services.detection.features import U8, Bool, FeatureBackend, LumaFea
 from drapto.services.detection.grain import GrainDetector
 from drapto.services.detection.interlacing import InterlacingDetector
 from drapto.services.detection.scenes import runs, scenes
+from drapto.services.detection.shape import ShapeWatcher
 
 Series = npt.NDArray[np.float32]
 
@@ -122,10 +123,12 @@ class DetectionPass:
         cropper = CropDetector(self.backend) if fixed is None else None
         cutter = CutDetector(self.video.index.frame_rate)
         combs, grain = InterlacingDetector(self.backend), GrainDetector(self.backend)
+        shapes = ShapeWatcher()
         batch: list[U8] = []
         for frame in self.reader.frames(self.video, max_height=LUMA_HEIGHT):
             self._pts.append(frame.pts)
             self._damaged += frame.damaged
+            shapes.observe(frame)
             combs.observe(frame)
             grain.observe(frame)
             if cropper is not None and not frame.damaged:
@@ -148,13 +151,12 @@ class DetectionPass:
         crop = fixed or (cropper.decide() if cropper else CropDecision())
         if cropper is not None and not cropper.settled:
             yield CropSettled(crop)
-        yield Analyzed(self._analysis(crop, cutter, combs, grain))
+        yield Analyzed(self._analysis(crop, cutter, combs, grain, shapes))
 
     def _digest(self, batch: list[U8], cutter: CutDetector) -> Iterator[CutFound]:
         """Features and cuts of a batch; the place where cancellation is noticed."""
         _check_cancelled()
-        first = self._last_luma if self._last_luma is not None else batch[0]
-        stacked = np.stack([_fitted(luma, first) for luma in batch])
+        stacked = np.stack(batch)
         features = self.backend.luma(stacked, self._last_luma)
         self._last_luma = stacked[-1]
         black = _is_black(features)
@@ -179,6 +181,7 @@ class DetectionPass:
         cutter: CutDetector,
         combs: InterlacingDetector,
         grain: GrainDetector,
+        shapes: ShapeWatcher,
     ) -> VideoAnalysis:
         spatial, temporal, mean, black = np.concatenate(self._series, axis=1)
         pts, notes = _repaired(self._pts)
@@ -195,6 +198,7 @@ class DetectionPass:
             decoded_frames=len(pts),
             decoded_pts=None if agrees else tuple(pts),
             decode_errors=self._damaged,
+            shape_changes=tuple(shapes.changes),
             notes=notes,
         )
 
@@ -241,16 +245,6 @@ def _repaired(pts: list[int]) -> tuple[list[int], tuple[str, ...]]:
     if not changed:
         return repaired, ()
     return repaired, (f"{changed} decoded timestamps did not increase and were moved.",)
-
-
-def _fitted(luma: U8, like: U8) -> U8:
-    """`luma` at the size of `like`, for streams that change their picture size."""
-    if luma.shape == like.shape:
-        return luma
-    import cv2
-
-    size = (like.shape[1], like.shape[0])
-    return np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _check_cancelled() -> None:

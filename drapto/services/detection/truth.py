@@ -42,4 +42,9 @@ def realigned(analysis: VideoAnalysis, index: FrameIndex) -> VideoAnalysis:
         scene.model_copy(update={"start": start, "end": end})
         for (start, scene), end in zip(kept, ends, strict=True)
     )
-    return analysis.model_copy(update={"scenes": scenes, "decoded_frames": len(index)})
+    changes = tuple(
+        change.model_copy(update={"frame": int(np.searchsorted(index.pts, times[change.frame]))})
+        for change in analysis.shape_changes
+    )
+    update = {"scenes": scenes, "decoded_frames": len(index), "shape_changes": changes}
+    return analysis.model_copy(update=update)

@@ -9,7 +9,7 @@ Inside the segment file timestamps are frame numbers; assembly puts the real one
 from __future__ import annotations
 
 from drapto.core.media import ColorInfo
-from drapto.core.segments import SegmentTask
+from drapto.core.segments import SegmentTask, VideoSettings
 
 # ffmpeg's decoders name these matrices for RGB; AV1 here is 4:2:0, so they must be converted.
 RGB_MATRICES = frozenset({"gbr", "rgb"})
@@ -25,12 +25,11 @@ def encoded_color(color: ColorInfo) -> ColorInfo:
 def input_arguments(task: SegmentTask) -> list[str]:
     """Open the source at the seek point of this attempt; nothing but plain files is opened."""
     seek = [] if task.seek_s is None else ["-ss", f"{task.seek_s:.6f}"]
-    changes = ["-reinit_filter", "0"] if _has_one_size(task) else []
     return [
         *("-protocol_whitelist", "file"),
         *("-copyts", "-seek_timestamp", "1", "-noaccurate_seek", "-noautorotate"),
         *("-threads", "1"),  # of the decoder: more cost a quarter of its CPU time and gain nothing
-        *changes,
+        *("-reinit_filter", "0"),  # see filter_graph
         *seek,
         *("-i", f"file:{task.source}"),
         *("-map", f"0:{task.stream_index}"),
@@ -38,11 +37,11 @@ def input_arguments(task: SegmentTask) -> list[str]:
 
 
 def filter_graph(task: SegmentTask, pixel_format: str) -> str:
-    """Trim to the segment, number the frames, crop, stamp the colour, set the pixel format.
+    """Trim to the segment, number the frames, scale, crop, stamp the colour, set the format.
 
     A picture that changes its size or pixel format midway would make ffmpeg build the graph
     anew, which numbers the frames from 0 again. So the graph stays (`-reinit_filter 0`), and
-    every picture is brought to the size of the track.
+    every picture is brought to the size of the track, in which the crop counts.
     """
     settings = task.settings
     end = "" if task.end_pts is None else f":end_pts={task.end_pts}"
@@ -52,19 +51,12 @@ def filter_graph(task: SegmentTask, pixel_format: str) -> str:
         f"settb={rate.denominator}/{rate.numerator}",
         "setpts=N:strip_fps=1",
     ]
-    if settings.crop is not None:
-        filters.append(f"crop={settings.crop}:exact=1")
-    filters += _scale(task)
+    filters += _picture(settings)
     filters += _stamp(settings.color)
     filters.append(f"format={pixel_format}")
     if settings.color.chroma_location is not None:  # scaling forgets it
         filters.append(f"setparams=chroma_location={settings.color.chroma_location}")
     return ",".join(filters)
-
-
-def _has_one_size(task: SegmentTask) -> bool:
-    """Whether the size of the source's picture is known here: with a crop it is not."""
-    return task.settings.crop is None
 
 
 def output_arguments(task: SegmentTask) -> list[str]:
@@ -76,14 +68,21 @@ def output_arguments(task: SegmentTask) -> list[str]:
     ]
 
 
-def _scale(task: SegmentTask) -> list[str]:
-    """One filter for size and matrix: two would leave open which of them converts RGB."""
-    settings = task.settings
-    options = [f"{settings.width}:{settings.height}"] if _has_one_size(task) else []
+def _picture(settings: VideoSettings) -> list[str]:
+    """Size, crop and matrix.
+
+    `scale` hands on untouched what has the size already. Before a crop it must do no more than
+    scale: chroma that is converted beside a black bar takes from it. So another `scale` follows,
+    which leaves the first with the pixel format that the decoder began with.
+    """
+    size = f"{settings.source_width}:{settings.source_height}"
     target = encoded_color(settings.color)
+    matrix = ""
     if target.matrix != settings.color.matrix:
-        options.append(f"out_color_matrix={target.matrix}:out_range={target.range}")
-    return [f"scale={':'.join(options)}"] if options else []
+        matrix = f"out_color_matrix={target.matrix}:out_range={target.range}"
+    if settings.crop is None:
+        return [f"scale={size}:{matrix}".rstrip(":")]
+    return [f"scale={size}", f"crop={settings.crop}:exact=1", f"scale={matrix}".rstrip("=")]
 
 
 def _stamp(color: ColorInfo) -> list[str]:

@@ -32,6 +32,8 @@ def video_settings(
         frame_rate=frame_rate,
         width=width,
         height=height,
+        source_width=video.track.width or 0,
+        source_height=video.track.height or 0,
         source_bit_depth=video.track.bit_depth or 8,
         sample_aspect_ratio=video.track.sample_aspect_ratio,
         keyint=frames_in(options.max_segment_s, frame_rate),

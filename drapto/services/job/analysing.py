@@ -35,6 +35,7 @@ class Analysed:
     """What the following steps work from."""
 
     video: SourceVideo
+    analysis: VideoAnalysis
     segments: tuple[Segment, ...]
     plan: VideoPlan
 
@@ -84,7 +85,7 @@ async def analyse(
         job.reporter.warn(message)
     resumed = {index: done[index] for index in done if index not in encoders.begun}
     job.reporter.emit(plan_ready(job.reporter.job, decisions, plan, video, segments, resumed))
-    return Analysed(video, segments, plan)
+    return Analysed(video, analysis, segments, plan)
 
 
 async def _detect(

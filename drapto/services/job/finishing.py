@@ -85,6 +85,7 @@ async def validate(job: JobContext, analysed: Analysed, mux: MuxPlan) -> Manifes
             source_facts=source_facts,
             output_facts=output_facts,
             segments=segments,
+            shape_changes=analysed.analysis.shape_changes,
             output=job.request.output,
         )
         await job.place.write_manifest(manifest)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
+from drapto.core.analysis import PictureShape, ShapeChange
 from drapto.core.facts import TrackFacts
 from drapto.core.manifest import ManifestRow
 from drapto.core.media import ColorInfo, ContentLight, MasteringDisplay, Track
@@ -37,6 +38,27 @@ def picture_rows(
         lost = "the encoder has no place for transparency"
         yield named("alpha", VIDEO, "transparency", "none", lost)
     yield from _uniform_rows(facts)
+
+
+def shape_rows(output: Track, changes: Sequence[ShapeChange]) -> Iterator[ManifestRow]:
+    """A file has one form for all its pictures; what the source had besides is named."""
+    if not changes:
+        return
+    first = changes[0].before
+    others = (f"{change.after} from frame {change.frame}" for change in changes)
+    note = "all pictures are scaled to one size and shown in one shape"
+    yield named("picture_changes", VIDEO, listing([first, *others]), _form(output), note)
+
+
+def _form(track: Track) -> str:
+    return str(
+        PictureShape(
+            width=track.width or 0,
+            height=track.height or 0,
+            pixel_aspect=track.sample_aspect_ratio or _SQUARE,
+            bit_depth=track.bit_depth or 8,
+        )
+    )
 
 
 def colour_rows(

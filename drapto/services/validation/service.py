@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from drapto._version import __version__
+from drapto.core.analysis import ShapeChange
 from drapto.core.facts import FileFacts, TrackFacts
 from drapto.core.interfaces import SourceVideo
 from drapto.core.manifest import Manifest, ManifestRow, SegmentRecord
@@ -35,7 +36,7 @@ from drapto.services.validation.extras import (
     tag_rows,
 )
 from drapto.services.validation.matching import Matching, match_tracks
-from drapto.services.validation.picture import colour_rows, picture_rows
+from drapto.services.validation.picture import colour_rows, picture_rows, shape_rows
 from drapto.services.validation.rows import equal, named, row, subject_of
 from drapto.services.validation.sound import SoundPair, sound_rows
 from drapto.services.validation.subtitles import SubtitlePair, subtitle_rows
@@ -60,6 +61,7 @@ class Validator:
         source_facts: FileFacts,
         output_facts: FileFacts,
         segments: Sequence[EncodedSegment] = (),
+        shape_changes: Sequence[ShapeChange] = (),
         output: Path | None = None,
         created: datetime | None = None,
     ) -> Manifest:
@@ -68,7 +70,9 @@ class Validator:
         `source_facts` must hold the tracks that `tracks_to_read` names. `output` is the final
         name, where the checked file still has another one.
         """
-        comparison = _Comparison(video, plan, settings, source_facts, output_facts)
+        comparison = _Comparison(
+            video, plan, settings, source_facts, output_facts, tuple(shape_changes)
+        )
         return Manifest(
             drapto_version=__version__,
             created=(created or datetime.now(UTC)).isoformat(timespec="seconds"),
@@ -94,9 +98,11 @@ class _Comparison:
         settings: VideoSettings,
         source: FileFacts,
         output: FileFacts,
+        shape_changes: tuple[ShapeChange, ...],
     ) -> None:
         self.video, self.plan, self.settings = video, plan, settings
         self.source, self.output = source, output
+        self.shape_changes = shape_changes
         self.matching: Matching = match_tracks(plan.tracks, source, output)
         self.picture = self._facts_of(self.matching.video)
         late_s = float(video.late_s)
@@ -135,6 +141,7 @@ class _Comparison:
             return  # the track list says that it is missing
         yield from video_rows(self.video.index, facts, self.plan.container)
         yield from picture_rows(self.video.track, output, facts, self.settings)
+        yield from shape_rows(output, self.shape_changes)
         yield from colour_rows(self.video.track.color, output, facts, self.settings)
 
     def _timing_rows(self) -> Iterator[ManifestRow]:

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drapto.core.analysis import Scene, VideoAnalysis
+from drapto.core.analysis import PictureShape, Scene, ShapeChange, VideoAnalysis
 from drapto.core.media import FrameIndex
 from drapto.services.detection.truth import realigned
 
@@ -39,6 +39,14 @@ def test_a_cut_stays_at_its_time_when_frames_before_it_turn_up() -> None:
     found = realigned(analysis_of(seen, 4, frames=6), index_of([0, 1, 2, 3, 4, 5, 6, 7]))
     assert [(s.start, s.end, s.mean_luma) for s in found.scenes] == [(0, 6, 0.0), (6, 8, 4.0)]
     assert found.decoded_frames == 8
+
+
+def test_a_change_of_picture_stays_at_its_time_too() -> None:
+    small, large = PictureShape(width=192, height=108), PictureShape(width=320, height=180)
+    change = ShapeChange(frame=3, before=small, after=large)
+    analysis = analysis_of([0, 1, 4, 5], frames=4).model_copy(update={"shape_changes": (change,)})
+    (found,) = realigned(analysis, index_of([0, 1, 2, 3, 4, 5])).shape_changes
+    assert found.frame == 5
 
 
 def test_agreeing_analysis_is_left_alone() -> None:

@@ -16,7 +16,8 @@ from drapto.core.segments import VideoSettings
 from drapto.core.tracks import Container, MuxPlan
 from drapto.infrastructure.ffmpeg.facts import DECODABLE, collect_facts
 from drapto.infrastructure.ffmpeg.probe import probe_file
-from drapto.services.assembly.service import copy_instead, plan_mux
+from drapto.services.assembly.changes import copy_instead
+from drapto.services.assembly.service import plan_mux
 from drapto.services.validation.service import Validator, tracks_to_read
 
 Failure = tuple[str, str]
@@ -59,6 +60,8 @@ async def judge_of(
     settings = VideoSettings(
         width=track.width or 0,
         height=track.height or 0,
+        source_width=track.width or 0,
+        source_height=track.height or 0,
         color=track.color,
         sample_aspect_ratio=track.sample_aspect_ratio,
     )

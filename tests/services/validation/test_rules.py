@@ -174,7 +174,7 @@ def manifest_of(*rows: ManifestRow) -> Manifest:
         output=Path("out.mkv"),
         source_bytes=2,
         output_bytes=1,
-        settings=VideoSettings(width=320, height=180),
+        settings=VideoSettings(width=320, height=180, source_width=320, source_height=180),
         shift_s=0.0,
         rows=rows,
     )
