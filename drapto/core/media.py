@@ -139,6 +139,7 @@ class Track(Value):
     bit_depth: int | None = None
     sample_aspect_ratio: Fraction | None = None
     frame_rate: Fraction | None = None  # nominal, frames per second
+    interlaced: bool = False  # by the stream's own flag; what it really is, detection finds out
     rotation_deg: int = 0  # clockwise turn a player applies: 0, 90, 180, 270
     mirrored: bool = False
     profile: str | None = None

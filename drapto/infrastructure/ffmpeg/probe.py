@@ -234,6 +234,10 @@ def _audio_facts(stream: AudioStream) -> dict[str, Any]:
     }
 
 
+# AVFieldOrder (libavcodec/defs.h): 0 is unknown, 1 progressive, 2 to 5 the four field orders.
+_FIELD_CODED = frozenset({2, 3, 4, 5})
+
+
 def _video_facts(stream: VideoStream, container: InputContainer) -> dict[str, Any]:
     context = stream.codec_context
     pixels = context.format
@@ -251,6 +255,7 @@ def _video_facts(stream: VideoStream, container: InputContainer) -> dict[str, An
         "bit_depth": pixels.components[0].bits if pixels is not None else None,
         "sample_aspect_ratio": aspect if aspect else None,
         "frame_rate": rate if rate else None,
+        "interlaced": int(context.field_order) in _FIELD_CODED,
         "profile": stream.profile,
         "color": ColorInfo(
             primaries=PRIMARIES.get(int(context.color_primaries)),

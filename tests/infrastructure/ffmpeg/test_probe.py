@@ -20,7 +20,7 @@ from drapto.infrastructure.ffmpeg.side_data import (
     orientation,
     parse_stream_facts,
 )
-from tests.media import clips, tracks
+from tests.media import clips, containers, tracks
 from tests.media.hdr import hdr10_plus
 from tests.media.hostile import cut_off
 
@@ -114,6 +114,8 @@ def test_hlg_is_told_by_its_transfer(tmp_path: Path) -> None:
         (clips.start_offset, {"start_pts": 5000, "frame_rate": Fraction(24)}),
         (clips.raw_hevc, {"frame_rate": Fraction(24), "start_pts": None, "codec": "hevc"}),
         (clips.mirrored, {"mirrored": True, "rotation_deg": 0}),
+        (containers.BUILDERS["interlaced_ts"], {"interlaced": True, "codec": "h264"}),
+        (clips.open_gop, {"interlaced": False, "codec": "h264"}),
     ],
 )
 def test_picture_facts_are_read(
