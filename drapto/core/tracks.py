@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
+from drapto.core.audio_clock import Leap
 from drapto.core.job import TrackOutcome
 from drapto.core.media import Attachment, Chapter, Track, Value
 
@@ -44,6 +45,7 @@ class TrackPlan(Value):
     audio: AudioEncoding | None = None  # only for kind audio and action 'encode'
     tags: dict[str, str] = {}  # as written to the output; language and title included
     dispositions: frozenset[str] = frozenset()
+    leaps: tuple[Leap, ...] = ()  # only for kind audio: timestamps of the source to be mended
     outcome: TrackOutcome
 
 

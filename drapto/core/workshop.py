@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
+from drapto.core.audio_clock import Leap, Picture
 from drapto.core.entries import SourceFingerprint
 from drapto.core.facts import FileFacts
 from drapto.core.interfaces import EventSink, Journal, MediaReader, ProgressCallback
@@ -20,13 +21,32 @@ from drapto.core.manifest import Manifest
 from drapto.core.media import ColorInfo, FrameIndex, MediaInfo, TrackKind
 from drapto.core.resources import Leaks
 from drapto.core.segments import EncodedSegment, PayloadDigests, SegmentTask
-from drapto.core.tracks import Assembled, AudioTrackFile, MuxPlan, TrackPlan, VideoTrackFile
+from drapto.core.tracks import (
+    Assembled,
+    AudioTrackFile,
+    Container,
+    MuxPlan,
+    TrackPlan,
+    VideoTrackFile,
+)
 
 SecondsCallback = Callable[[float], None]  # seconds of media done so far; from any thread
 
 
 class TrackMaker(Protocol):
     """Makes tracks and joins them. Every file appears under its name only when it is whole."""
+
+    async def audio_leaps(
+        self, media: MediaInfo, streams: Collection[int], picture: Picture
+    ) -> Mapping[int, tuple[Leap, ...]]:
+        """Timestamps of these audio streams that cannot be true. Errors: InputError."""
+        ...
+
+    async def copy_audio(
+        self, media: MediaInfo, plan: TrackPlan, out: Path, container: Container
+    ) -> None:
+        """A file with this one track copied. Errors: ProcessFailedError, ResourceError."""
+        ...
 
     async def encode_audio(
         self, media: MediaInfo, plan: TrackPlan, out: Path, on_progress: SecondsCallback

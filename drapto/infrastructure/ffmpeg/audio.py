@@ -9,6 +9,9 @@ clock (`-copyts`; nothing is moved to zero on the way in).
 - Where timestamps jump ahead by more than HOLE_S, silence of exactly that length is put in;
   where they jump back, the overlap is cut off. So the track never drifts from its timestamps
   by more than HOLE_S, and after a hole it is exact again.
+- Timestamps that cannot be true (a packet hours beyond the end of the film) make no hole: the
+  plan names them, and they are mended before anything is decoded. The rule is in
+  core/audio_clock.py.
 - Nothing is stretched or squeezed: rounding of timestamps in the container (1 ms in Matroska)
   stays far below HOLE_S and changes no sample.
 - The end is where the source's audio ends, before or after the picture's.
@@ -22,23 +25,22 @@ from __future__ import annotations
 import os
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from drapto.core.errors import InputError
+from drapto.core.audio_clock import HOLE_S
+from drapto.core.errors import InputError, ProcessFailedError
 from drapto.core.media import MediaInfo
 from drapto.core.tracks import AudioEncoding, AudioTrackFile, TrackPlan
+from drapto.infrastructure.ffmpeg.audio_clock import mending
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, time_watcher
 from drapto.infrastructure.ffmpeg.run import run_writer
 from drapto.infrastructure.process import run_process
 
 RATE_HZ = 48_000  # Opus knows no other (RFC 7845)
-HOLE_S = 0.02
-"""Smallest jump that is a hole and not rounding: below the shortest common packet (AAC at
-48 kHz: 21 ms), so that one lost packet is filled, and above what bad muxers round (10 ms)."""
-
 _MAX_PAGE_BYTES = 65_307  # of an Ogg page (RFC 3533)
+_NO_PACKET_DECODED = 69  # ffmpeg's exit status where more packets failed than -max_error_rate
 _LOG = ("-nostdin", "-hide_banner", "-v", "error")
 
 
@@ -58,11 +60,12 @@ async def encode_audio(
     if plan.audio is None:
         raise ValueError("the plan does not encode this track")
     index = plan.source.index
-    start_s = await _first_sample_s(media.path, index, ffmpeg)
+    opened = source_arguments(media.path, plan)
+    start_s = await _first_sample_s(media.path, index, opened, ffmpeg)
     partial = out.with_suffix(f".partial{out.suffix}")
     try:
         await run_writer(
-            [ffmpeg, *encode_arguments(media.path, index, plan.audio, start_s, partial)],
+            [ffmpeg, *encode_arguments(opened, plan.audio, start_s, partial)],
             what=f"Encoding audio track {index} of {media.path}",
             out=out,
             on_stdout_line=time_watcher(on_progress),
@@ -76,13 +79,14 @@ async def encode_audio(
 
 
 def encode_arguments(
-    source: Path, index: int, encoding: AudioEncoding, start_s: Fraction, out: Path
+    opened: Sequence[str], encoding: AudioEncoding, start_s: Fraction, out: Path
 ) -> list[str]:
-    """Everything after the program's name. `start_s` is the time of the track's first sample."""
+    """Everything after the program's name. `opened` as `source_arguments` gives it, `start_s` is
+    the time of the track's first sample."""
     return [
         *_LOG,
         *PROGRESS_OPTIONS,
-        *_source(source, index),
+        *opened,
         *("-af", filter_graph(encoding, start_s)),
         *("-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact"),
         *("-c:a", "libopus", "-vbr", "on", "-b:a", str(encoding.bit_rate)),
@@ -106,19 +110,20 @@ def filter_graph(encoding: AudioEncoding, start_s: Fraction) -> str:
     return ",".join(filters)
 
 
-def probe_arguments(source: Path, index: int) -> list[str]:
+def probe_arguments(opened: Sequence[str]) -> list[str]:
     """Ask for the first decoded sample's time, one line of framecrc on stdout."""
     return [
         *_LOG,
-        *_source(source, index),
+        *opened,
         *("-frames:a", "1", "-c:a", "pcm_s16le", "-f", "framecrc", "-"),
     ]
 
 
-def _source(source: Path, index: int) -> list[str]:
+def source_arguments(source: Path, plan: TrackPlan) -> list[str]:
     """One track of the source on its own clock; nothing but plain files is opened."""
-    opened = ("-copyts", "-protocol_whitelist", "file", "-i", f"file:{source.absolute()}")
-    return [*opened, "-map", f"0:{index}"]
+    index = plan.source.index
+    opened = ("-copyts", "-protocol_whitelist", "file", *mending(index, plan.leaps))
+    return [*opened, "-i", f"file:{source.absolute()}", "-map", f"0:{index}"]
 
 
 def parse_first_sample(text: str) -> Fraction | None:
@@ -144,16 +149,23 @@ def opus_duration_s(path: Path) -> float:
     return max(0, int(granule) - int(pre_skip)) / RATE_HZ
 
 
-async def _first_sample_s(source: Path, index: int, ffmpeg: Path) -> Fraction:
-    result = await run_process(
-        [ffmpeg, *probe_arguments(source, index)],
-        what=f"Looking for the first sample of audio track {index} of {source}",
+async def _first_sample_s(
+    source: Path, index: int, opened: Sequence[str], ffmpeg: Path
+) -> Fraction:
+    nothing = InputError(
+        f"Audio track {index} of {source} holds nothing that can be decoded.",
+        hint="Use --audio copy to keep the track as it is, or --audio none.",
     )
+    try:
+        result = await run_process(
+            [ffmpeg, *probe_arguments(opened)],
+            what=f"Looking for the first sample of audio track {index} of {source}",
+        )
+    except ProcessFailedError as error:
+        if error.returncode == _NO_PACKET_DECODED:
+            raise nothing from error
+        raise
     start_s = parse_first_sample(result.stdout.decode("utf-8", "replace"))
     if start_s is None:
-        said = f" ffmpeg said: {result.stderr_tail.strip()}" if result.stderr_tail.strip() else ""
-        raise InputError(
-            f"Audio track {index} of {source} holds nothing that can be decoded.{said}",
-            hint="Use --audio copy to keep the track as it is, or --audio none.",
-        )
+        raise nothing
     return start_s

@@ -18,14 +18,16 @@ Tests: tests/infrastructure/ffmpeg/test_mux.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from math import floor
 from pathlib import Path
 
 from drapto.core.media import ColorInfo, MediaInfo, Track
 from drapto.core.tracks import Assembled, AudioTrackFile, Container, MuxPlan, VideoTrackFile
+from drapto.infrastructure.ffmpeg.audio_clock import mending
 from drapto.infrastructure.ffmpeg.metadata_file import COVER_TYPES, cover_names, metadata_text
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, time_watcher
 from drapto.infrastructure.ffmpeg.run import run_writer
@@ -110,7 +112,8 @@ def global_shift_s(
 
 def mux_arguments(plan: MuxPlan, inputs: MuxInputs, shift_s: Fraction, out: Path) -> list[str]:
     """Everything after the program's name. The order of output tracks is the plan's."""
-    opened = _Inputs()
+    mended = [mending(t.source.index, t.leaps) for t in plan.tracks if t.audio is None]
+    opened = _Inputs(inputs.source.path, [*_offset(shift_s), *chain.from_iterable(mended)])
     opened.add(inputs.metadata, "-f", "ffmetadata")
     video = opened.add(
         inputs.video.path,
@@ -128,11 +131,11 @@ def mux_arguments(plan: MuxPlan, inputs: MuxInputs, shift_s: Fraction, out: Path
             file = opened.add(encoded.path, *_offset(encoded.start_s + shift_s))
             maps += ["-map", f"{file}:a:0"]
         elif index not in inputs.covers:
-            maps += ["-map", f"{opened.source(inputs.source.path, shift_s)}:{index}"]
+            maps += ["-map", f"{opened.source()}:{index}"]
         if track.action == "convert":
             codecs += [f"-c:{place}", track.codec]
     for number, _ in enumerate(plan.attachments):
-        maps += ["-map", f"{opened.source(inputs.source.path, shift_s)}:t:{number}"]
+        maps += ["-map", f"{opened.source()}:t:{number}"]
     mapped = len(maps) // 2
     attached = _attached(plan, inputs.covers, first_place=mapped)
     return [
@@ -153,19 +156,20 @@ def mux_arguments(plan: MuxPlan, inputs: MuxInputs, shift_s: Fraction, out: Path
 class _Inputs:
     """Numbers the inputs as they are opened; the source is opened once, if at all."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: Path, source_options: Sequence[str]) -> None:
         self.arguments: list[str] = []
         self._count = 0
         self._source: int | None = None
+        self._source_path, self._source_options = source, source_options
 
     def add(self, path: Path, *options: str) -> int:
         self.arguments += [*options, *_INPUT, "-i", f"file:{path.absolute()}"]
         self._count += 1
         return self._count - 1
 
-    def source(self, path: Path, shift_s: Fraction) -> int:
+    def source(self) -> int:
         if self._source is None:
-            self._source = self.add(path, *_offset(shift_s))
+            self._source = self.add(self._source_path, *self._source_options)
         return self._source
 
 

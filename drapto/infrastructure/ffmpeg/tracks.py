@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
+from drapto.core.audio_clock import Leap, Picture
 from drapto.core.media import ColorInfo, FrameIndex, MediaInfo
 from drapto.core.segments import EncodedSegment, SegmentTask
-from drapto.core.tracks import Assembled, AudioTrackFile, MuxPlan, TrackPlan, VideoTrackFile
+from drapto.core.tracks import (
+    Assembled,
+    AudioTrackFile,
+    Container,
+    MuxPlan,
+    TrackPlan,
+    VideoTrackFile,
+)
 from drapto.infrastructure.ffmpeg import audio as audio_encoding
 from drapto.infrastructure.ffmpeg import mux as muxing
+from drapto.infrastructure.ffmpeg.audio_clock import read_leaps
+from drapto.infrastructure.ffmpeg.copied_track import copy_audio
 from drapto.infrastructure.ffmpeg.video_track import write_video_track
 
 
@@ -20,6 +30,16 @@ class FfmpegTracks:
     def __init__(self, ffmpeg: Path, segment_command: Callable[[SegmentTask], list[str]]) -> None:
         self._ffmpeg = ffmpeg
         self.segment_command = segment_command
+
+    async def audio_leaps(
+        self, media: MediaInfo, streams: Collection[int], picture: Picture
+    ) -> Mapping[int, tuple[Leap, ...]]:
+        return await read_leaps(media.path, streams, picture)
+
+    async def copy_audio(
+        self, media: MediaInfo, plan: TrackPlan, out: Path, container: Container
+    ) -> None:
+        await copy_audio(media, plan, out, container, ffmpeg=self._ffmpeg)
 
     async def encode_audio(
         self,
@@ -73,6 +93,6 @@ class FfmpegTracks:
         track = plan.source
         start_s = (track.start_pts or 0) * track.time_base
         arguments = audio_encoding.encode_arguments(
-            media.path, track.index, plan.audio, Fraction(start_s), out
+            audio_encoding.source_arguments(media.path, plan), plan.audio, Fraction(start_s), out
         )
         return [str(self._ffmpeg), *arguments]

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from drapto.core.audio_clock import HOLE_S
 from drapto.core.errors import InputError, ProcessFailedError
 from drapto.core.job import TrackOutcome
 from drapto.core.media import MediaInfo, Track, TrackKind
 from drapto.core.tracks import AudioEncoding, AudioTrackFile, TrackPlan
 from drapto.infrastructure.ffmpeg.audio import (
-    HOLE_S,
     encode_arguments,
     encode_audio,
     filter_graph,
     parse_first_sample,
+    source_arguments,
 )
 from tests.media.assembling import FFMPEG
 from tests.media.clips import ffmpeg
@@ -165,7 +166,9 @@ def test_arguments_place_the_track_and_choose_the_mapping() -> None:
     moved = MONO.model_copy(
         update={"source_layout": "5.1(side)", "pan": "5.1|FL=FL", "mapping_family": 1}
     )
-    arguments = encode_arguments(Path("/a/b.mkv"), 3, moved, Fraction(3, 2), Path("/w/3.opus"))
+    arguments = encode_arguments(
+        source_arguments(Path("/a/b.mkv"), plan(3)), moved, Fraction(3, 2), Path("/w/3.opus")
+    )
     graph = arguments[arguments.index("-af") + 1]
     assert graph.startswith("aformat=channel_layouts=5.1(side),aresample=48000:async=1")
     assert graph.endswith("pan=5.1|FL=FL,asetpts=PTS-72000")
