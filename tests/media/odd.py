@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -167,6 +168,19 @@ def unmarked_sound(directory: Path) -> Path:
         return packet
 
     return _rewritten(directory, "unmarked.mkv", unmarked)
+
+
+def undecodable_sound(directory: Path) -> Path:
+    """Matroska whose AAC packets hold random bytes."""
+    noise = random.Random(1)
+
+    def garbage(packet: Any) -> Any:
+        other: Any = av.Packet(noise.randbytes(200))
+        other.pts, other.dts, other.duration = packet.pts, packet.dts, packet.duration
+        other.time_base, other.is_keyframe = packet.time_base, True
+        return other
+
+    return _rewritten(directory, "noise.mkv", garbage)
 
 
 def _rewritten(directory: Path, name: str, sound: Callable[[Any], Any]) -> Path:

@@ -27,9 +27,9 @@ from drapto.services.assembly.containers import (
     subtitle_fate,
 )
 from drapto.services.assembly.tags import global_tags, timecode_of, track_tags
-from drapto.services.encoding.audio import decide_audio, describe
+from drapto.services.encoding.audio import decide_audio
 
-__all__ = ["container_for", "copy_instead", "plan_mux"]
+__all__ = ["container_for", "plan_mux"]
 
 Action = Literal["encode", "copy", "convert"]
 _SAID = {"encode": "encoded", "copy": "copied", "convert": "converted"}
@@ -74,27 +74,6 @@ def plan_mux(
         tags=global_tags(media),
         notes=_notes(media, video, container),
     )
-
-
-def copy_instead(plan: MuxPlan, source_index: int, reason: str) -> MuxPlan:
-    """The plan with one audio track copied because encoding it failed.
-
-    Errors: InputError if the container cannot hold the track as it is.
-    """
-    tracks = list(plan.tracks)
-    for place, track in enumerate(tracks):
-        if track.source.index != source_index:
-            continue
-        if not holds_audio(plan.container, track.source.codec):
-            raise InputError(
-                f"Audio track {source_index} ({describe(track.source)}) cannot be encoded "
-                f"({reason}), and {plan.container} cannot hold it as it is.",
-                hint="Use --audio none, or an output with the extension .mkv.",
-            )
-        detail = f"{describe(track.source)}: encoding it failed ({reason})"
-        tracks[place] = _keep(track.source, "copy", track.source.codec, detail)
-        return plan.model_copy(update={"tracks": tuple(tracks)})
-    raise KeyError(source_index)
 
 
 class _Sorter:

@@ -1,6 +1,6 @@
 """The encoders of a job: all segments and, beside them, all audio tracks; the disk is watched.
 
-async with encoders_of(job, decisions) as encoders:
+async with encoders_of(job, video, decisions) as encoders:
     …                       # encoders.start, encoders.submit: as soon as something is known
     outcome = await encoders.finish(video, segments, plan)
 """
@@ -44,7 +44,9 @@ class EncodingOutcome:
 
 
 @asynccontextmanager
-async def encoders_of(job: JobContext, decisions: TrackDecisions) -> AsyncIterator[Encoders]:
+async def encoders_of(
+    job: JobContext, video: SourceVideo, decisions: TrackDecisions
+) -> AsyncIterator[Encoders]:
     """Audio begins at once. Whatever fails in here ends all of it, and leaves as one error.
 
     Errors: SegmentFailedError, ResourceError, MissingToolError; InputError for audio.
@@ -55,7 +57,7 @@ async def encoders_of(job: JobContext, decisions: TrackDecisions) -> AsyncIterat
         async with anyio.create_task_group() as watch:
             watch.start_soon(job.place.watch_disk)
             async with anyio.create_task_group() as group:
-                audio = AudioTracks(job, decisions.mux)
+                audio = AudioTracks(job, video, decisions.mux)
                 group.start_soon(audio.encode_all)
                 yield Encoders(job, group, audio)
             watch.cancel_scope.cancel()

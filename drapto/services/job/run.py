@@ -67,7 +67,7 @@ async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> 
     resumed_segments = len(job.state.checkpoint.segments)
     await _settle_routes(job)
     video, decisions = await probe(job)
-    async with encoders_of(job, decisions) as encoders:
+    async with encoders_of(job, video, decisions) as encoders:
         analysed = await analyse(job, video, decisions, encoders)
         encoded = await encoders.finish(analysed.video, analysed.segments, analysed.plan)
     await assemble(job, analysed, encoders.mux)

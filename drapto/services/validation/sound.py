@@ -9,11 +9,13 @@ decoded and thrown away, nobody hears them. A priming that the container does no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from drapto.core.facts import TrackFacts
+from drapto.core.audio_clock import Leap, on_clock
+from drapto.core.facts import FileFacts, TrackFacts
 from drapto.core.manifest import ManifestRow
 from drapto.core.tracks import TrackPlan
 from drapto.services.validation.rows import (
@@ -26,6 +28,7 @@ from drapto.services.validation.rows import (
     subject_of,
 )
 from drapto.services.validation.timestamps import decode_row
+from drapto.services.validation.tracks import payload_row
 
 SYNC_TOLERANCE_S = 0.025
 """ITU-R BT.1359-1 puts the threshold of noticing at 45 ms (sound early) and 125 ms (late). One
@@ -58,6 +61,7 @@ class SoundPair:
 
 def sound_rows(pair: SoundPair) -> tuple[ManifestRow, ...]:
     """The rows about one audio track that is in the output."""
+    pair = replace(pair, source=mended(pair.source, pair.plan.leaps))
     if not len(pair.source):
         passed = not len(pair.output)
         shown = f"{len(pair.output)} packets"
@@ -67,12 +71,43 @@ def sound_rows(pair: SoundPair) -> tuple[ManifestRow, ...]:
         return (row("audio_duration", pair.subject, shown, "no packets", False),)
     duration = _duration_row(pair)
     return (
+        *_leap_rows(pair),
         _start_row(pair),
         duration,
         _end_row(pair, judged=duration.outcome == "pass"),
         _continuity_row(pair),
         _decode_row(pair),
     )
+
+
+def mended(facts: TrackFacts, leaps: tuple[Leap, ...]) -> TrackFacts:
+    """A source's track without the leaps in its timestamps. What an edit list hides stands
+    before the rest: it is the priming."""
+    if not leaps or not len(facts):
+        return facts
+    pts, decoded, last = on_clock(facts.pts, leaps, facts.hidden), facts.decoded, leaps[-1]
+    if decoded is not None and decoded.end_s is not None and pts[-1] != facts.pts[-1]:
+        decoded = replace(decoded, end_s=decoded.end_s - last.ticks * facts.tick_s)
+    return replace(facts, pts=pts, decoded=decoded)
+
+
+def copy_rows(plan: TrackPlan, source: FileFacts, copy: FileFacts) -> Iterator[ManifestRow]:
+    """The rows that tell whether a track, copied into a file of its own, is whole and readable."""
+    before, after = source.track(plan.source.index), copy.track(0)
+    if before is None or after is None:
+        yield row("readable", subject_of(plan.source), "a copy", copy.fault or "no track", False)
+        return
+    yield payload_row(plan, source.media, before, after)
+    yield _decode_row(SoundPair(plan, before, after, 0.0, 0.0))
+
+
+def _leap_rows(pair: SoundPair) -> Iterator[ManifestRow]:
+    for leap in pair.plan.leaps:
+        last = leap.packet + leap.packets - 1
+        which = f"packet {leap.packet}" + (f" to {last}" if leap.packets > 1 else "")
+        note = "the timestamp cannot be true; the sound stays where it stands in the file"
+        said, put = f"{which} at {seconds(leap.said_s)}", f"placed at {seconds(leap.at_s)}"
+        yield named("audio_leap", pair.subject, said, put, note)
 
 
 def _start_row(pair: SoundPair) -> ManifestRow:

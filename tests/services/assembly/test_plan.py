@@ -15,7 +15,7 @@ from drapto.core.job import EncodeOptions
 from drapto.core.media import Attachment, Chapter, MediaInfo, Track, TrackKind
 from drapto.core.tracks import Container, MuxPlan
 from drapto.services.assembly.containers import holds_audio, subtitle_fate
-from drapto.services.assembly.service import copy_instead, plan_mux
+from drapto.services.assembly.service import plan_mux
 
 FONT = Attachment(filename="a.ttf", mimetype="font/ttf", size_bytes=3, sha256="0" * 64)
 
@@ -167,17 +167,3 @@ def test_codec_that_the_container_cannot_hold_is_a_usage_error() -> None:
             media(VIDEO), VIDEO, video_codec="hevc", container=Container.WEBM,
             options=EncodeOptions(),
         )  # fmt: skip
-
-
-def test_failed_audio_encoding_falls_back_to_a_copy_that_says_why() -> None:
-    made = plan(media(VIDEO, track(1, TrackKind.AUDIO, "aac")))
-    changed = copy_instead(made, 1, "it is damaged")
-    assert changed.tracks[0].action == "copy"
-    assert changed.audio_encodings == ()
-    assert "it is damaged" in changed.tracks[0].outcome.detail
-
-
-def test_failed_audio_encoding_without_a_way_to_copy_is_an_error() -> None:
-    made = plan(media(VIDEO, track(1, TrackKind.AUDIO, "aac")), Container.WEBM)
-    with pytest.raises(InputError, match="it is damaged"):
-        copy_instead(made, 1, "it is damaged")
