@@ -8,9 +8,11 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import av
 import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
+from av.subtitles.subtitle import SubtitleSet
 
 from tests.media.clips import ffmpeg, pattern, x264
 
@@ -86,3 +88,35 @@ def loudest_hz(path: Path, channels: int) -> tuple[list[int | None], list[float]
         found.append(round(float(np.argmax(spectrum)) * RATE_HZ / len(channel)) if loud else None)
         levels.append(level if loud else 0.0)
     return found, levels
+
+
+def flashing(directory: Path, name: str, *muxing: str) -> Path:
+    """3 s of black with a white flash of 100 ms at each beep; `muxing`: options of the output."""
+    out = directory / name
+    lit = "+".join(f"between(t,{at - 0.001},{at + 0.099})" for at in BEEPS_S)
+    picture = ("-f", "lavfi", "-i", f"color=black:s={SMALL}:r=24:d=3")
+    flash = ("-vf", f"drawbox=c=white:t=fill:enable='{lit}'")
+    ffmpeg(*picture, *BEEP_SOURCE, *flash, *x264(), "-c:a", "aac", *muxing, out)
+    return out
+
+
+def beeps_after_flashes_s(path: Path) -> list[float]:
+    """How long after each flash its beep is heard, whatever the clock of the file begins with."""
+    flashes: list[float] = []
+    heard: list[float] = []
+    lit = False
+    with av.open(f"file:{path}") as container:
+        for frame in container.decode(video=0, audio=0):
+            assert not isinstance(frame, SubtitleSet)
+            assert frame.time is not None
+            if isinstance(frame, av.VideoFrame):
+                was_lit, lit = lit, float(frame.to_ndarray(format="gray").mean()) > 128
+                if lit and not was_lit:
+                    flashes.append(frame.time)
+            else:
+                level = np.abs(frame.to_ndarray()).max(axis=0)
+                for at in np.flatnonzero(level > 0.1):
+                    time_s = frame.time + float(at) / frame.sample_rate
+                    if not heard or time_s - heard[-1] > 0.5:
+                        heard.append(time_s)
+    return [beep - flash for flash, beep in zip(flashes, heard, strict=True)]
