@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from drapto.core.comparison import Comparison, Served
-from drapto.core.routing import RoutedStage
+from drapto.core.routing import RoutedStage, Side
 
 
 class ServedHistory(Protocol):
@@ -30,10 +30,12 @@ class ServedHistory(Protocol):
         revision: str | None = None,
         since: datetime | None = None,
         limit: int | None = None,
+        side: Side | None = None,
     ) -> tuple[Served, ...]:
         """The newest `limit` that ended at `since` or later, oldest first by `at`.
 
-        `revision` None: of every revision; `limit` None: all.
+        `revision` None: of every revision; `limit` None: all; `side` None: both, else those
+        whose `side` it is (a small canary has few of the new side among many of legacy's).
         """
         ...
 
@@ -45,7 +47,7 @@ class ComparisonHistory(Protocol):
     """
 
     async def record(self, comparison: Comparison) -> None:
-        """Durable when it returns. Recording one that is there already (same id) changes nothing."""
+        """Durable when it returns. One that is there already (same id) is left as it is."""
         ...
 
     async def comparisons(
