@@ -49,10 +49,12 @@ async def test_a_disk_that_fills_up_ends_the_work_beside_the_guard(tmp_path: Pat
 
 
 async def test_the_guard_itself_ends_with_the_work(tmp_path: Path) -> None:
-    async with anyio.create_task_group() as group:
-        group.start_soon(DiskGuard([tmp_path], floor_bytes=0).watch)
-        await anyio.lowlevel.checkpoint()
-        group.cancel_scope.cancel()
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            group.start_soon(DiskGuard([tmp_path], floor_bytes=0).watch)
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+    assert group.cancel_scope.cancelled_caught, "the guard ended before the work did"
 
 
 async def test_a_child_on_a_full_disk_is_known_by_its_words(tmp_path: Path) -> None:

@@ -110,8 +110,9 @@ def test_unknown_variable_is_refused_with_suggestion(monkeypatch: pytest.MonkeyP
 
 
 def test_variable_of_the_flag_file_is_no_unknown_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = load_settings()
     monkeypatch.setenv("DRAPTO_FLAGS_FILE", "/somewhere/flags.toml")
-    load_settings()
+    assert load_settings() == before
 
 
 @pytest.mark.parametrize(
