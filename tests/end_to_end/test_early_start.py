@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from drapto.core.job import EncodeResult
 from drapto.infrastructure.machine import cpu_cores
 from tests.media import clips, hostile
 
-SHORT = {"preset": 13, "crf": 50.0, "min_segment_s": 0.25, "max_segment_s": 0.5}
+SHORT: dict[str, Any] = {"preset": 13, "crf": 50.0, "min_segment_s": 0.25, "max_segment_s": 0.5}
 """Segments so short that a clip of a few seconds is a long film."""
 
 
@@ -25,7 +26,7 @@ class Heard:
         self.events.append(event)
 
 
-async def encode(source: Path, output: Path, **more: object) -> tuple[EncodeResult, list[str]]:
+async def encode(source: Path, output: Path, **more: Any) -> tuple[EncodeResult, list[str]]:
     """The result, and the names of the journal's entries in order."""
     settings = Settings(state_dir=output.parent / "state")
     async with Drapto(settings) as d:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,10 +16,10 @@ from drapto.infrastructure.ffmpeg.probe import probe_file
 from tests.end_to_end.program import QUICK, drapto, events_of
 from tests.media import clips, tracks
 
-QUICKLY = {"preset": 13, "crf": 50.0}
+QUICKLY: dict[str, Any] = {"preset": 13, "crf": 50.0}
 
 
-async def encode(source: Path, output: Path, **overrides: object) -> EncodeResult:
+async def encode(source: Path, output: Path, **overrides: Any) -> EncodeResult:
     async with Drapto(Settings(state_dir=output.parent / "state")) as d:
         return await d.encode(source, output, **{**QUICKLY, **overrides})
 

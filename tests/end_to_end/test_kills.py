@@ -82,6 +82,11 @@ def kill_once(
             raise
 
 
+def reached(moment: int) -> Callable[[int, str], bool]:
+    """Whether as many events have been printed."""
+    return lambda number, _event: number >= moment
+
+
 def same_video(one: Path, other: Path) -> bool:
     return clips.decoded_frames(one) == clips.decoded_frames(other)
 
@@ -95,7 +100,7 @@ def assert_survives(
     work.mkdir()
     for _ in range(kills):
         moment = rng.randrange(0, 40)
-        kill_once(source, output, work, signal.SIGKILL, lambda number, _, at=moment: number >= at)
+        kill_once(source, output, work, signal.SIGKILL, reached(moment))
         assert nothing_runs_about(work)
         if output.exists():  # the signal came after the end
             break
