@@ -62,15 +62,23 @@ class FieldResult(Value):
     distance: float
     tolerance: float
     detail: str = ""  # one plain sentence, where the values alone do not say it
+    lost_by: Side | None = None  # the side that loses something of the source by it, where known
 
 
 def outcome_of(fields: Iterable[FieldResult]) -> Outcome:
-    """The outcome of a run whose two results could be compared: that of its gravest field."""
-    severities = {field.severity for field in fields}
+    """The outcome of a run whose two results could be compared: that of its gravest field.
+
+    Where legacy alone loses something of the source, it is legacy's error: it speaks neither for
+    the new implementation nor against it.
+    """
+    outside = [f for f in fields if f.severity is not Severity.WITHIN]
+    severities = {f.severity for f in outside}
     if Severity.CRITICAL in severities:
         return Outcome.CRITICAL
     if Severity.MISMATCH in severities:
-        return Outcome.MISMATCH
+        mismatches = [f for f in outside if f.severity is Severity.MISMATCH]
+        of_legacy = all(f.lost_by is Side.LEGACY for f in mismatches)
+        return Outcome.LEGACY_ERROR if of_legacy else Outcome.MISMATCH
     return Outcome.IGNORED if Severity.IGNORED in severities else Outcome.MATCH
 
 
@@ -93,7 +101,8 @@ class Comparison(Value):
     revision: str = ""
     mode: str = ""
     reproduce: str = ""  # a command line that runs both sides again
-    # 'size_ratio' (candidate bytes / primary bytes), 'vmaf_mean_difference', 'vmaf_p1_difference'
+    # 'size_ratio' (new / legacy bytes), 'vmaf_mean_difference', 'vmaf_p1_difference' (new - legacy);
+    # in an A/A run the candidate stands for new
     measures: dict[str, float] = {}
 
     @property
@@ -120,5 +129,6 @@ class Served(Value):
     wall_s: float = 0.0  # of the side that served in the end
     frames: int = 0
     revision: str = ""
+    mode: str = ""  # of the route; the automatic rollback acts on canary and new alone
     strata: tuple[str, ...] = ()  # as of SourceFacts: times are compared within like sources
     reason: str = ""  # why it failed
