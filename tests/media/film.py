@@ -9,6 +9,7 @@ written losslessly, so a test can ask for the very row where the picture begins.
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import av
 import cv2
+import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
 
@@ -60,6 +62,15 @@ def shot(
         y = int(abs(step[1]) * i) if step[1] >= 0 else reach_y - int(abs(step[1]) * i)
         planes.append(still[y : y + height, x : x + width])
     return np.stack(planes)
+
+
+def generated(source: str, frames: int, *, width: int, height: int, moved: str = "null") -> Planes:
+    """Luma of one of lavfi's patterns ('testsrc2', 'life=seed=3'), put through a filter."""
+    size = f"{source}{':' if '=' in source else '='}s={width}x{height}:r=24"
+    argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i", size]
+    argv += ["-vf", moved, "-frames:v", str(frames), "-pix_fmt", "gray", "-f", "rawvideo", "-"]
+    raw = subprocess.run(argv, capture_output=True, check=True).stdout
+    return np.frombuffer(raw, np.uint8).reshape(frames, height, width)
 
 
 def blank(frames: int, value: int = BLACK, *, width: int = WIDTH, height: int = HEIGHT) -> Planes:

@@ -5,17 +5,26 @@ upright strips at full vertical size. For each frame it compares how well lines 
 two fields, and each of its fields with the other field of the frame before (the idea of
 FFmpeg's idet filter; the decision rules here are our own).
 
-- Moving progressive film weaves best with itself.
+- Moving progressive film weaves best with itself, and both other pairings, a frame apart, are
+  about alike.
 - Interlaced video: the field that comes first in time weaves with the frame before's second
-  field as well as with its own partner, the other pairing, three fields apart, far worse.
+  field as well as with its own partner; the other pairing, three fields apart, is far worse.
 - Telecine (2:3 pulldown) repeats a field: one field stands still while the other moves, in two
-  of five frames. Camera video never does that.
+  of five frames, always the same two. Camera video never does that.
+
+Fine detail that moves up or down lies between these: a picture moved by whole lines can weave
+better with the frame before than movement to the side ever would. So a frame must fit one
+picture in all three numbers, or it says nothing; frames that contradict each other (a field
+order that changes, a repeated field out of step) say nothing either; and where too little is
+left, the flags decide. Films whose truth is known: tests/services/detection/test_interlacing.py.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 import numpy as np
 
@@ -23,18 +32,46 @@ from drapto.core.analysis import Interlacing
 from drapto.core.interfaces import LumaFrame
 from drapto.services.detection.features import U8, CombFeatures, FeatureBackend
 
+# Thresholds without a unit are ratios. They were chosen on patterns of lavfi, scrolled in every
+# direction, at 64x36 to 320x180, and on camera clips; each as progressive film, as fields of
+# either order and with pulldown. No progressive one of them is called anything else.
 _PERIOD, _GROUP = 72, 12  # frames; 12 hold two whole five-frame telecine cycles
 _STRIP_PX = 64
-_MIN_WEAVE = 0.6  # 8-bit codes by which weaves must differ to mean movement
-_MOVING = 1.25  # the worst weave over the best, in a frame with movement
+_MIN_WEAVE = 0.6  # 8-bit codes by which weaves must differ to tell anything
+_MOVING = 1.25  # the worst weave over the best, in a frame that tells anything
 _APART = 1.15  # between two weaves that are not alike
+# Where the better of the two other pairings lies between the frame's own weave (0) and the worse
+# one (1): 1 for film and 0 for fields that move to the side.
+_LIKE_FILM, _LIKE_FIELDS = 0.5, 0.15
 _STILL_FIELD = 0.25  # change of a repeated field over that of the other
-_MIN_FIELD_CHANGE = 0.8  # 8-bit codes
+_MIN_FIELD_CHANGE = 0.8  # 8-bit codes, of the field that moves beside a repeated one
+_MIN_CHANGE = 0.4  # 8-bit codes, of both fields: something moves
 _MIN_VOTES = 3
-_REPEAT_SHARE = 0.2  # of moving frames; 2:3 pulldown has 0.4
-_MAJORITY = 0.85
+_MIN_SHARE = 0.3  # of moving frames that tell the field order, for interlaced
+_ONE_SIDED = 0.85  # of the votes for a field order; of repeated fields in step with pulldown
+_CYCLE = 5  # frames of 2:3 pulldown
+_CLEAR = 0.7  # of a group's votes
+_MAJORITY = 0.85  # of groups, or of flags
 
-_PROGRESSIVE, _TOP, _BOTTOM, _REPEAT = "progressive", "top", "bottom", "repeat"
+
+class _Sight(Enum):
+    """What a frame in which something moves looks like."""
+
+    PROGRESSIVE = auto()
+    TOP_FIRST = auto()
+    BOTTOM_FIRST = auto()
+    TOP_REPEATED = auto()
+    BOTTOM_REPEATED = auto()
+    UNCLEAR = auto()
+
+
+_Seen = Sequence[tuple[int, _Sight]]  # (frame number, what was seen), moving frames only
+_REPEATED = (_Sight.TOP_REPEATED, _Sight.BOTTOM_REPEATED)
+_KINDS = {
+    _Sight.PROGRESSIVE: Interlacing.PROGRESSIVE,
+    _Sight.TOP_FIRST: Interlacing.TOP_FIELD_FIRST,
+    _Sight.BOTTOM_FIRST: Interlacing.BOTTOM_FIELD_FIRST,
+}
 
 
 @dataclass
@@ -43,14 +80,11 @@ class InterlacingDetector:
 
     backend: FeatureBackend
     _previous: U8 | None = None
-    _groups: dict[int, Counter[str]] = field(default_factory=dict)
-    _flagged: Counter[str] = field(default_factory=Counter)
+    _seen: list[tuple[int, _Sight]] = field(default_factory=list)
+    _flagged: Counter[Interlacing] = field(default_factory=Counter)
 
     def observe(self, frame: LumaFrame) -> None:
-        if frame.interlaced:
-            self._flagged[_TOP if frame.top_field_first else _BOTTOM] += 1
-        else:
-            self._flagged[_PROGRESSIVE] += 1
+        self._flagged[_flag_of(frame)] += 1
         if frame.number % _PERIOD >= _GROUP or frame.damaged:
             self._previous = None
             return
@@ -58,59 +92,90 @@ class InterlacingDetector:
         before, self._previous = self._previous, strips
         if before is None or before.shape != strips.shape or len(strips) < 8:
             return
-        vote = _vote(self.backend.comb(strips, before))
-        if vote is not None:
-            self._groups.setdefault(frame.number // _PERIOD, Counter())[vote] += 1
+        sight = _see(self.backend.comb(strips, before))
+        if sight is not None:
+            self._seen.append((frame.number, sight))
 
     def decide(self) -> Interlacing:
         """The verdict. Without enough movement to see, the stream's flags decide."""
-        kinds = Counter[Interlacing]()
-        for votes in self._groups.values():
-            if votes.total() >= _MIN_VOTES:
-                kinds[_kind_of(votes)] += 1
-        if not kinds:
-            whole = sum(self._groups.values(), Counter[str]())
-            if whole.total() >= _MIN_VOTES:
-                return _kind_of(whole)
-            return self._by_flags()
-        kind, count = kinds.most_common(1)[0]
-        return kind if count >= _MAJORITY * kinds.total() else Interlacing.MIXED
-
-    def _by_flags(self) -> Interlacing:
-        flag, count = (self._flagged or Counter([_PROGRESSIVE])).most_common(1)[0]
-        if count < _MAJORITY * self._flagged.total():
-            return Interlacing.MIXED
-        return _ORDERS.get(flag, Interlacing.PROGRESSIVE)
+        if _is_pulldown(self._seen):
+            return Interlacing.TELECINED
+        groups: dict[int, list[tuple[int, _Sight]]] = {}
+        for number, sight in self._seen:
+            groups.setdefault(number // _PERIOD, []).append((number, sight))
+        kinds = Counter(kind for group in groups.values() if (kind := _kind_of(group)))
+        if kinds:
+            return _most(kinds)
+        return _kind_of(self._seen) or _most(self._flagged)
 
 
-_ORDERS = {_TOP: Interlacing.TOP_FIELD_FIRST, _BOTTOM: Interlacing.BOTTOM_FIELD_FIRST}
+def _most(kinds: Counter[Interlacing]) -> Interlacing:
+    """The kind of nearly all, or mixed. Of nothing: progressive."""
+    if not kinds:
+        return Interlacing.PROGRESSIVE
+    kind, count = kinds.most_common(1)[0]
+    return kind if count >= _MAJORITY * kinds.total() else Interlacing.MIXED
 
 
-def _kind_of(votes: Counter[str]) -> Interlacing:
-    total = votes.total()
-    if votes[_REPEAT] >= _REPEAT_SHARE * total:
+def _flag_of(frame: LumaFrame) -> Interlacing:
+    if not frame.interlaced:
+        return Interlacing.PROGRESSIVE
+    return Interlacing.TOP_FIELD_FIRST if frame.top_field_first else Interlacing.BOTTOM_FIELD_FIRST
+
+
+def _kind_of(seen: _Seen) -> Interlacing | None:
+    """What frames close together say; None if too few of them say anything."""
+    if _is_pulldown(seen):
         return Interlacing.TELECINED
-    flag, count = votes.most_common(1)[0]
-    if count < 0.7 * total:
-        return Interlacing.MIXED
-    return _ORDERS.get(flag, Interlacing.PROGRESSIVE)
+    votes = Counter(sight for _, sight in seen if sight in _KINDS)
+    orders = votes[_Sight.TOP_FIRST], votes[_Sight.BOTTOM_FIRST]
+    if max(orders) < _ONE_SIDED * sum(orders) or sum(orders) < _MIN_SHARE * len(seen):
+        del votes[_Sight.TOP_FIRST], votes[_Sight.BOTTOM_FIRST]
+    if votes.total() < _MIN_VOTES:
+        return None
+    sight, count = votes.most_common(1)[0]
+    return _KINDS[sight] if count >= _CLEAR * votes.total() else Interlacing.MIXED
 
 
-def _vote(comb: CombFeatures) -> str | None:
-    """What one frame says; None if nothing moves in it or it cannot be told."""
+def _is_pulldown(seen: _Seen) -> bool:
+    """Whether fields are repeated in the one rhythm of 2:3 pulldown.
+
+    Each field has one frame of every five in which it is repeated. A horizontal edge that creeps
+    over the lines changes one field and then the other as well, but in no such rhythm.
+    """
+    repeats = [(number % _CYCLE, sight) for number, sight in seen if sight in _REPEATED]
+    beats = dict[_Sight, int]()  # which frame of the five
+    in_step = 0
+    for field_repeated in _REPEATED:
+        phases = Counter(phase for phase, sight in repeats if sight is field_repeated)
+        if not phases:
+            return False
+        beats[field_repeated], count = phases.most_common(1)[0]
+        in_step += count
+    on_beat = sum(number % _CYCLE in beats.values() for number, _ in seen)
+    return (
+        len(set(beats.values())) == len(_REPEATED)
+        and in_step >= _MIN_VOTES
+        and in_step >= _ONE_SIDED * max(len(repeats), on_beat)
+        and len(seen) >= 1.5 * len(repeats)  # both fields move in three frames of five
+    )
+
+
+def _see(comb: CombFeatures) -> _Sight | None:
+    """What one frame looks like; None if nothing moves in it."""
     least, most = sorted((comb.top_change, comb.bottom_change))
     if most >= _MIN_FIELD_CHANGE and least < _STILL_FIELD * most:
-        return _REPEAT
+        top_stands = comb.top_change < comb.bottom_change
+        return _Sight.TOP_REPEATED if top_stands else _Sight.BOTTOM_REPEATED
     weaves = (comb.own, comb.top_first, comb.bottom_first)
     if max(weaves) < _MOVING * min(weaves) or max(weaves) - min(weaves) < _MIN_WEAVE:
-        return None
-    if comb.own * _APART < min(comb.top_first, comb.bottom_first):
-        return _PROGRESSIVE
-    if comb.top_first * _APART < comb.bottom_first:
-        return _TOP
-    if comb.bottom_first * _APART < comb.top_first:
-        return _BOTTOM
-    return None
+        return _Sight.UNCLEAR if least >= _MIN_CHANGE else None
+    near, far = sorted((comb.top_first, comb.bottom_first))
+    if near > _APART * comb.own and near - comb.own >= _LIKE_FILM * (far - comb.own):
+        return _Sight.PROGRESSIVE
+    if far > _APART * max(near, comb.own) and near - comb.own <= _LIKE_FIELDS * (far - comb.own):
+        return _Sight.TOP_FIRST if near == comb.top_first else _Sight.BOTTOM_FIRST
+    return _Sight.UNCLEAR
 
 
 def _strips(frame: LumaFrame) -> U8:

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from drapto.core.analysis import Interlacing
-from tests.media.film import blank, film, interlaced, shot, telecined, texture, with_noise
+from tests.media.film import (
+    blank,
+    film,
+    generated,
+    interlaced,
+    shot,
+    telecined,
+    texture,
+    with_noise,
+)
 from tests.services.detection.helpers import analysed
 
 
@@ -69,3 +78,73 @@ def test_10_bit_fields_are_compared_alike(tmp_path: Path) -> None:
     planes = interlaced(shot(3, 80, step=(3, 0)))
     found = analysed(tmp_path, planes, pixel_format="yuv420p10le")
     assert found.interlacing is Interlacing.TOP_FIELD_FIRST
+
+
+PATTERNS = (
+    "testsrc", "testsrc2", "smptebars", "smptehdbars", "mandelbrot", "life=mold=10:seed=1",
+    "life=seed=3", "cellauto=seed=5", "sierpinski=seed=3", "gradients=seed=7:nb_colors=4",
+    "zoneplate=kx2=60:ky2=60:kt=3", "perlin=seed=1",
+)  # fmt: skip
+QUICK_SIZES = ((64, 36), (192, 108))
+SIZES = ((96, 54), (128, 72), (256, 144), (320, 180))
+UP, DOWN, ASIDE = "scroll=v=0.01", "scroll=v=-0.01", "scroll=h=0.01"
+CREEPING = "scroll=v=0.003"  # the horizontal edges of bars, a line every few frames
+
+
+def assert_progressive(folder: Path, pattern: str, moved: str, *sizes: tuple[int, int]) -> None:
+    for width, height in sizes:
+        planes = generated(pattern, 84, width=width, height=height, moved=moved)
+        found = analysed(folder, planes).interlacing
+        assert (width, height, found) == (width, height, Interlacing.PROGRESSIVE)
+
+
+@pytest.mark.parametrize("moved", ["null", UP])
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_progressive_pattern_is_never_called_interlaced(
+    tmp_path: Path, pattern: str, moved: str
+) -> None:
+    assert_progressive(tmp_path, pattern, moved, *QUICK_SIZES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moved", ["null", "vflip", UP, DOWN, ASIDE, CREEPING])
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_progressive_pattern_of_any_size_and_movement_is_never_called_interlaced(
+    tmp_path: Path, pattern: str, moved: str
+) -> None:
+    assert_progressive(tmp_path, pattern, moved, *QUICK_SIZES, *SIZES)
+
+
+@pytest.mark.parametrize("size", [(128, 72), (320, 180)])
+@pytest.mark.parametrize(
+    ("pattern", "moved"),
+    [
+        ("testsrc2", "scroll=h=0.02"),
+        ("smptebars", "scroll=h=0.02"),
+        ("mandelbrot", "scroll=h=0.02"),
+        ("cellauto=seed=5", "null"),
+        ("perlin=seed=1", "null"),
+        ("zoneplate=kx2=60:ky2=60:kt=3", "null"),
+    ],
+)
+def test_pattern_in_fields_is_called_what_it_is(
+    tmp_path: Path, pattern: str, moved: str, size: tuple[int, int]
+) -> None:
+    planes = generated(pattern, 168, width=size[0], height=size[1], moved=moved)
+    truth = {
+        Interlacing.TOP_FIELD_FIRST: interlaced(planes),
+        Interlacing.BOTTOM_FIELD_FIRST: interlaced(planes, top_first=False),
+        Interlacing.TELECINED: telecined(planes[:72]),
+    }
+    for kind, made in truth.items():
+        assert analysed(tmp_path, made).interlacing is kind
+
+
+def test_pulldown_whose_rhythm_changes_at_every_cut_is_telecined(tmp_path: Path) -> None:
+    parts = [telecined(shot(seed, 60, step=(3, 0)))[seed % 5 : 72 + seed % 5] for seed in (1, 3, 4)]
+    assert analysed(tmp_path, film(*parts)).interlacing is Interlacing.TELECINED
+
+
+def test_film_with_pulldown_in_parts_is_mixed(tmp_path: Path) -> None:
+    planes = film(shot(2, 144, step=(3, 0)), telecined(shot(3, 120, step=(3, 0)))[:144])
+    assert analysed(tmp_path, planes).interlacing is Interlacing.MIXED
