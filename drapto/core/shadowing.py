@@ -82,3 +82,11 @@ class RollbackLatch(Protocol):
         Errors: StateError, OSError when it cannot be written.
         """
         ...
+
+    async def lifted(self, stage: RoutedStage, revision: str) -> datetime | None:
+        """When a rollback of this revision was last lifted (UTC), None if none ever was.
+
+        What happened before then counts no more: a person has looked at it, and one more
+        failure must not send the stage back at once. Errors: StateError, OSError.
+        """
+        ...
