@@ -1,0 +1,134 @@
+# shellcheck shell=bash
+# What the legacy scripts share. Source it; it is no stage of its own.
+#
+# What each stage gets and prints: docs/legacy-contract.md. Exit codes: 1 failed, 2 usage,
+# 3 the source cannot be used, 4 a program is missing, 5 the output is not what it should be.
+
+set -euo pipefail
+shopt -s inherit_errexit
+export LC_ALL=C # numbers with a point, and bytes are bytes
+
+FFMPEG=${DRAPTO_FFMPEG:-ffmpeg}
+FFPROBE=${DRAPTO_FFPROBE:-ffprobe}
+# shellcheck disable=SC2034  # detect.sh uses it
+MEDIAINFO=${DRAPTO_MEDIAINFO:-mediainfo}
+INSTALL='Install it (Debian, Ubuntu): apt-get install ffmpeg mediainfo parallel'
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+
+fail() { # fail CODE MESSAGE…
+  local code=$1
+  shift
+  say "$@"
+  exit "$code"
+}
+
+need() { # need PROGRAM…: exit 4 for the first that is not there
+  local program
+  for program in "$@"; do
+    command -v -- "$program" >/dev/null || fail 4 "$program is not installed. $INSTALL"
+  done
+}
+
+need_encoder() { # need_encoder NAME: exit 4 if this ffmpeg has no such encoder
+  local encoders
+  need "$FFMPEG"
+  encoders=$("$FFMPEG" -hide_banner -v error -encoders)
+  [[ $encoders == *" $1 "* ]] || fail 4 "$FFMPEG has no encoder $1. Name another in DRAPTO_FFMPEG."
+}
+
+need_set() { # need_set VARIABLE…: exit 2 for the first that is empty
+  local name
+  for name in "$@"; do
+    [[ -n ${!name-} ]] || fail 2 "the variable $name is not set; see docs/legacy-contract.md"
+  done
+}
+
+# A path that no program takes for an option, and that holds after a cd.
+absolute() {
+  case $1 in
+    /*) printf '%s' "$1" ;;
+    *) printf '%s' "$PWD/$1" ;;
+  esac
+}
+
+readable() { # readable FILE: exit 3 if it is not
+  [[ -f $1 && -r $1 ]] || fail 3 "the file $1 does not exist or cannot be read"
+}
+
+ffmpeg_quiet() { "$FFMPEG" -nostdin -hide_banner -v error -y "$@" </dev/null; }
+
+first_line() { awk 'NR == 1'; } # unlike head it reads on, so nobody writes into a closed pipe
+
+# stream_value FILE STREAM ENTRY: what ffprobe says about one stream, or nothing.
+stream_value() {
+  "$FFPROBE" -v error -select_streams "$2" -show_entries "stream=$3" \
+    -of default=noprint_wrappers=1:nokey=1 -i "file:$1" | first_line
+}
+
+container_value() { # container_value FILE ENTRY, such as duration
+  "$FFPROBE" -v error -show_entries "format=$2" \
+    -of default=noprint_wrappers=1:nokey=1 -i "file:$1" | first_line
+}
+
+# count_frames FILE STREAM: by packets, which is quick; edit lists hide packets with a D flag.
+count_frames() {
+  "$FFPROBE" -v error -select_streams "$2" -show_entries packet=flags -of csv=p=0 \
+    -i "file:$1" | awk '/D/ { next } { n++ } END { print n + 0 }'
+}
+
+decode_and_count() { # decode_and_count FILE STREAM: slower, and what a player will show
+  "$FFPROBE" -v error -count_frames -select_streams "$2" -show_entries stream=nb_read_frames \
+    -of default=noprint_wrappers=1:nokey=1 -i "file:$1" | first_line
+}
+
+# streams_of FILE: a line 'INDEX|KIND|CODEC|CHANNELS|LAYOUT|COVER' for each stream. ffprobe lists
+# those of a transport stream twice, by program too.
+streams_of() {
+  "$FFPROBE" -v error -of default=noprint_wrappers=1 -show_entries \
+    stream=index,codec_name,codec_type,channels,channel_layout:stream_disposition=attached_pic \
+    -i "file:$1" | awk -F= '
+      function flush() {
+        if (id != "" && !seen[id]++) {
+          print id "|" kind "|" codec "|" channels "|" layout "|" cover
+        }
+        codec = "unknown"; kind = channels = layout = ""; cover = 0
+      }
+      $1 == "index" { flush(); id = $2 }
+      $1 == "codec_name" { codec = $2 }
+      $1 == "codec_type" { kind = $2 }
+      $1 == "channels" { channels = $2 }
+      $1 == "channel_layout" { layout = $2 == "unknown" ? "" : $2 }
+      $1 == "DISPOSITION:attached_pic" { cover = $2 }
+      END { flush() }'
+}
+
+first_video() { # first_video FILE: index of the first video stream that is no cover picture
+  streams_of "$1" | awk -F'|' '$2 == "video" && $6 != 1 { print $1 }' | first_line
+}
+
+json_string() { # json_string TEXT: quoted and escaped
+  local text=$1 out='' char i
+  for ((i = 0; i < ${#text}; i++)); do
+    char=${text:i:1}
+    case $char in
+      '"' | \\) out+=\\$char ;;
+      [[:cntrl:]]) printf -v char '\\u%04x' "'$char"; out+=$char ;;
+      *) out+=$char ;;
+    esac
+  done
+  printf '"%s"' "$out"
+}
+
+json_or_null() { # json_or_null TEXT: null for nothing, and for ffprobe's words for nothing
+  case $1 in
+    '' | unknown | unspecified | reserved | N/A) printf null ;;
+    *) json_string "$1" ;;
+  esac
+}
+
+# json_get FILE KEY: a value of the JSON that these scripts print, which has one key a line.
+json_get() {
+  sed -n "s/^ *\"$2\": \(.*[^,]\),\{0,1\}\$/\1/p" <"$1" | first_line |
+    sed -e 's/^null$//' -e 's/^"\(.*\)"$/\1/'
+}
