@@ -11,15 +11,15 @@ would do to a user, so the rule is:
 - In an A/A run 'new' is legacy's second run, and every loss is CRITICAL: the pipeline does not
   even agree with itself.
 
-`ignore` is a person's word and is taken for what it says, a critical field included. Measured
-noise forgives a mismatch, never a loss.
+`ignore` is a person's word and is taken for what it says, a critical field included. What is
+no more than measured noise is not decided here but when runs are judged (`core/noise.py`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -34,16 +34,11 @@ _INDEX = re.compile(r"\[\d+\]")
 
 @dataclass(frozen=True)
 class Terms:
-    """What a comparison is made by.
-
-    `noise` is how far legacy is from itself, by field family, in the unit of the field's
-    tolerance (`ComparisonStore.noise`); empty where it was never measured.
-    """
+    """What a comparison is made by."""
 
     tolerances: Tolerances
     ignore: tuple[Ignore, ...] = ()
     today: date = date.min
-    noise: Mapping[str, float] = field(default_factory=dict)
     is_aa: bool = False
 
     def ignored(self, name: str) -> Ignore | None:
@@ -103,7 +98,7 @@ class Sheet:
     ) -> Severity:
         """Two values that may be `tolerance` apart."""
         outside = distance > tolerance + 1e-9  # sums of decimal fractions
-        severity = self._severity(name, distance, lost_by) if outside else Severity.WITHIN
+        severity = self._severity(name, lost_by) if outside else Severity.WITHIN
         self.put(
             FieldResult(
                 field=name,
@@ -122,21 +117,17 @@ class Sheet:
         if not self.is_skipped(result.field):
             self._fields.append(result)
 
-    def _severity(self, name: str, distance: float, lost_by: Side | None) -> Severity:
+    def _severity(self, name: str, lost_by: Side | None) -> Severity:
         if self._terms.ignored(name) is not None:
             return Severity.IGNORED
         if lost_by is Side.NEW or (lost_by is not None and self._terms.is_aa):
             return Severity.CRITICAL
-        if lost_by is None and distance <= self._terms.noise.get(family(name), 0.0):
-            return Severity.WITHIN
         return Severity.MISMATCH
 
     def _detail(self, name: str, severity: Severity, outside: bool, detail: str) -> str:
         entry = self._terms.ignored(name)
         if severity is Severity.IGNORED and entry is not None:
             return f"{detail} Ignored: {entry.reason}".strip()
-        if outside and severity is Severity.WITHIN:
-            return f"{detail} Legacy is as far from itself.".strip()
         return detail if outside else ""
 
 

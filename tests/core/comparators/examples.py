@@ -33,9 +33,9 @@ HDR10 = ColorInfo(
 )  # fmt: skip
 
 
-def terms(*ignored: str, is_aa: bool = False, noise: dict[str, float] | None = None) -> Terms:
+def terms(*ignored: str, is_aa: bool = False) -> Terms:
     ignore = tuple(Ignore(field=name, reason="known", expires=TODAY) for name in ignored)
-    return Terms(Tolerances(), ignore, TODAY, noise or {}, is_aa)
+    return Terms(Tolerances(), ignore, TODAY, is_aa)
 
 
 def analysis(

@@ -165,15 +165,6 @@ def test_in_an_aa_run_a_loss_on_either_side_is_critical() -> None:
     assert verdict(fields)[0] is Outcome.CRITICAL
 
 
-def test_a_wrong_frame_that_an_aa_run_has_too_is_noise_but_a_loss_never_is() -> None:
-    noise = {"crop.top": 9.0, "decoded_frames": 9.0}
-    kept = compare(analysis(crop=cropped(144, 796)), analysis(crop=cropped(140, 800)),
-                   terms(noise=noise))  # fmt: skip
-    assert outside(kept) == {}
-    lost = compare(analysis(), analysis(decoded_frames=FRAMES - 1), terms(noise=noise))
-    assert outside(lost) == {"decoded_frames": Severity.CRITICAL}
-
-
 def test_loss_by_new_is_never_marked_as_legacys() -> None:
     fields = compare(analysis(color=HDR10), analysis(), color=HDR10)
     assert {f.lost_by for f in fields if f.severity is Severity.CRITICAL} == {Side.NEW}
