@@ -105,29 +105,44 @@ def index_packets(path: Path, stream_index: int, check: Check = no_check) -> Ind
     return IndexedPackets(index, table, row_frame, faithful, line.restarts)
 
 
-def index_from_decoded(
-    index: FrameIndex, decoded_pts: Sequence[int], *, reason: str = "the source is damaged"
-) -> FrameIndex:
+def index_from_decoded(index: FrameIndex, decoded_pts: Sequence[int]) -> FrameIndex:
     """The index as a decoder's frames make it, where they differ from the packets.
 
     `decoded_pts` in the time base of `index`. Key marks are kept where a decoded frame has the
-    timestamp of a key frame; the end of the last frame is kept if there is one after it.
+    timestamp of a key frame; the end of the last frame is kept if there is one after it. A note
+    says what differs, if anything does.
     """
     pts, moved = strictly_increasing(np.sort(np.array(decoded_pts, dtype=np.int64)))
     if not len(pts):
         raise InputError("The decoder yields no frame at all.", hint="Copy the source again.")
     last = index.end_pts - int(pts[-1])
     fallback = int(np.median(index.duration)) if len(index) else 1
-    note = f"{count(len(pts), 'frame')} decoded where the container has {len(index)}: {reason}"
-    if moved:
-        note += f" ({moved} of their timestamps had to be moved apart)"
+    spread = f"{count(moved, 'timestamp')} of decoded frames moved apart" if moved else ""
     return FrameIndex(
         time_base=index.time_base,
         pts=pts,
         duration=durations(pts, last, fallback),
         key=np.isin(pts, index.pts[index.key]),
         synthetic=index.synthetic,
-        notes=(*index.notes, note),
+        notes=(*index.notes, *filter(None, [_difference(index.pts, pts), spread])),
+    )
+
+
+def _difference(listed: Int64Array, decoded: Int64Array) -> str:
+    """In what the decoder's timestamps, in order, are not the container's; '' if they are."""
+    shorter = min(len(listed), len(decoded))
+    others = np.flatnonzero(listed[:shorter] != decoded[:shorter])
+    first = int(others[0]) if len(others) else shorter
+    if len(listed) != len(decoded):
+        return (
+            f"{count(len(decoded), 'frame')} decoded where the container has {len(listed)}, the "
+            f"first difference at frame {first}: the source is damaged"
+        )
+    if not len(others):
+        return ""
+    return (
+        f"the decoder gives {len(others)} of {count(len(listed), 'frame')} another timestamp than "
+        f"the container, the first at frame {first}: the decoder's are used"
     )
 
 

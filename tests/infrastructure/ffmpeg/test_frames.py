@@ -192,7 +192,35 @@ def test_decoded_frames_win_over_packets_and_keep_key_marks() -> None:
     assert rebuilt.pts.tolist() == [0, 40, 120, 160]
     assert rebuilt.key.tolist() == [True, False, True, False]
     assert rebuilt.duration.tolist() == [40, 80, 40, 80]
-    assert rebuilt.notes == ("4 frames decoded where the container has 6: the source is damaged",)
+    assert rebuilt.notes == (
+        "4 frames decoded where the container has 6, the first difference at frame 2: the source "
+        "is damaged",
+    )
+
+
+def test_frames_that_only_have_other_times_are_not_said_to_be_missing() -> None:
+    rebuilt = index_from_decoded(_index([0, 40, 80, 120]), [0, 40, 90, 130])
+    assert rebuilt.pts.tolist() == [0, 40, 90, 130]
+    assert rebuilt.notes == (
+        "the decoder gives 2 of 4 frames another timestamp than the container, the first at frame "
+        "2: the decoder's are used",
+    )
+
+
+def test_frames_lost_at_the_end_begin_where_the_decoder_ends() -> None:
+    (note,) = index_from_decoded(_index([0, 40, 80]), [0, 40]).notes
+    assert note.startswith("2 frames decoded where the container has 3, the first difference at ")
+    assert "at frame 2:" in note
+
+
+def test_decoded_frames_that_are_the_listed_ones_need_no_note() -> None:
+    assert index_from_decoded(_index([0, 40, 80]), [80, 0, 40]).notes == ()
+
+
+def test_decoded_frames_at_one_time_are_counted_as_moved() -> None:
+    times, moved = index_from_decoded(_index([0, 40, 80]), [0, 40, 40]).notes
+    assert "gives 1 of 3 frames another timestamp" in times
+    assert moved == "1 timestamp of decoded frames moved apart"
 
 
 def test_no_decoded_frame_at_all_is_an_input_error() -> None:
