@@ -1,6 +1,6 @@
 """What the orchestrator needs done outside itself: the Protocols of a job's workshop.
 
-`infrastructure` provides them, `bootstrap.py` puts them together.
+`infrastructure` provides them, `bootstrap` puts them together.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class JobStore(Protocol):
         ...
 
     def has_left(self, request: JobRequest) -> bool:
-        """True if an earlier run of this job left a work directory."""
+        """True if there is work of an earlier run, and the request allows going on with it."""
         ...
 
     def open(self, request: JobRequest, job: str) -> AbstractAsyncContextManager[JobPlace]:

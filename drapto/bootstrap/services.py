@@ -1,4 +1,4 @@
-"""Wires settings into objects. The only module that imports every layer."""
+"""What `drapto.api` calls."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 
+from drapto.bootstrap.stages import make_workshop, new_stages
 from drapto.core.analysis import VideoAnalysis
 from drapto.core.doctor import DoctorLine
 from drapto.core.errors import MissingToolError
@@ -15,31 +16,18 @@ from drapto.core.events import Event, PlanReady
 from drapto.core.interfaces import EventSink, SourceVideo
 from drapto.core.job import EncodeOptions, EncodeResult, JobRequest
 from drapto.core.media import FrameIndex, MediaInfo
-from drapto.core.segments import Segment, SegmentTask
-from drapto.core.workshop import Machine, Workshop
+from drapto.core.segments import Segment
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary, find_ffmpeg, inspect_ffmpeg
-from drapto.infrastructure.ffmpeg.decode import payload_digests
-from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
-from drapto.infrastructure.ffmpeg.facts import collect_facts
-from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
-from drapto.infrastructure.ffmpeg.reader import PyAvReader
-from drapto.infrastructure.ffmpeg.tracks import FfmpegTracks
 from drapto.infrastructure.machine import available_memory_bytes, cpu_cores
 from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
-from drapto.infrastructure.store import FileJobStore
-from drapto.infrastructure.worker_slots import MeasuredSlots
-from drapto.services.detection.features import NumpyBackend
-from drapto.services.detection.service import StreamingDetection
 from drapto.services.encoding.registry import ENCODERS, encoder_named
-from drapto.services.encoding.service import ParallelEncoding
 from drapto.services.orchestrator import VideoOrchestrator
-from drapto.services.segmentation.service import SceneSegmentation
-from drapto.services.stages import FixedStages, Stages
+from drapto.services.stages import FixedStages
 
 
 class Services:
-    """What `drapto.api` calls. Looks for ffmpeg only when something needs it."""
+    """Looks for ffmpeg only when something needs it."""
 
     def __init__(self, settings: Settings, resources: ResourceManager) -> None:
         self._settings = settings
@@ -75,7 +63,11 @@ class Services:
     async def _ready(self) -> VideoOrchestrator:
         if self._orchestrator is None:
             self._binary = await inspect_ffmpeg(find_ffmpeg(self._settings.ffmpeg))
-            self._orchestrator = make_orchestrator(self._settings, self._binary, self._resources)
+            settings, binary, resources = self._settings, self._binary, self._resources
+            self._orchestrator = VideoOrchestrator(
+                make_workshop(settings, binary, resources, settings.state_dir),
+                FixedStages(new_stages(binary, resources)),
+            )
         return self._orchestrator
 
 
@@ -91,34 +83,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     finally:
         with anyio.CancelScope(shield=True):
             await resources.close()
-
-
-def make_orchestrator(
-    settings: Settings, binary: FfmpegBinary, resources: ResourceManager
-) -> VideoOrchestrator:
-    def arguments_for(task: SegmentTask) -> list[str]:
-        return encoder_named(task.settings.encoder).arguments(task)
-
-    executor = LocalSegmentExecutor(binary.path, arguments_for)
-    statistics = resources.statistics()
-    workshop = Workshop(
-        reader=PyAvReader(binary.path),
-        tracks=FfmpegTracks(binary.path, executor.command),
-        facts=collect_facts,
-        payload=payload_digests,
-        store=FileJobStore(settings.state_dir, resources, log_level=settings.log_level),
-        machine=Machine(
-            cores=statistics.cpu_capacity,
-            memory_bytes=statistics.memory_capacity_bytes,
-            ffmpeg_version=binary.version,
-        ),
-    )
-    stages = Stages(
-        detection=StreamingDetection(PyAvLumaReader(), NumpyBackend()),
-        segmentation=SceneSegmentation(),
-        encoding=ParallelEncoding(executor, MeasuredSlots(resources)),
-    )
-    return VideoOrchestrator(workshop, FixedStages(stages))
 
 
 def needed_encoder(options: EncodeOptions, binary: FfmpegBinary) -> None:

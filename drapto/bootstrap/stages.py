@@ -1,0 +1,58 @@
+"""The workshop of a job, and the two sides of its stages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from drapto.core.segments import SegmentTask
+from drapto.core.workshop import Machine, Workshop
+from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary
+from drapto.infrastructure.ffmpeg.decode import payload_digests
+from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
+from drapto.infrastructure.ffmpeg.facts import collect_facts
+from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
+from drapto.infrastructure.ffmpeg.reader import PyAvReader
+from drapto.infrastructure.ffmpeg.tracks import FfmpegTracks
+from drapto.infrastructure.resources import ResourceManager
+from drapto.infrastructure.settings import Settings
+from drapto.infrastructure.store import FileJobStore
+from drapto.infrastructure.worker_slots import MeasuredSlots
+from drapto.services.detection.features import NumpyBackend
+from drapto.services.detection.service import StreamingDetection
+from drapto.services.encoding.registry import encoder_named
+from drapto.services.encoding.service import ParallelEncoding
+from drapto.services.segmentation.service import SceneSegmentation
+from drapto.services.stages import Stages
+
+
+def make_workshop(
+    settings: Settings, binary: FfmpegBinary, resources: ResourceManager, state_dir: Path
+) -> Workshop:
+    statistics = resources.statistics()
+    return Workshop(
+        reader=PyAvReader(binary.path),
+        tracks=FfmpegTracks(binary.path, _executor(binary).command),
+        facts=collect_facts,
+        payload=payload_digests,
+        store=FileJobStore(state_dir, resources, log_level=settings.log_level),
+        machine=Machine(
+            cores=statistics.cpu_capacity,
+            memory_bytes=statistics.memory_capacity_bytes,
+            ffmpeg_version=binary.version,
+        ),
+    )
+
+
+def new_stages(binary: FfmpegBinary, resources: ResourceManager) -> Stages:
+    return Stages(
+        detection=StreamingDetection(PyAvLumaReader(), NumpyBackend()),
+        segmentation=SceneSegmentation(),
+        encoding=ParallelEncoding(_executor(binary), MeasuredSlots(resources)),
+    )
+
+
+def _executor(binary: FfmpegBinary) -> LocalSegmentExecutor:
+    def arguments_for(task: SegmentTask) -> list[str]:
+        return encoder_named(task.settings.encoder).arguments(task)
+
+    return LocalSegmentExecutor(binary.path, arguments_for)
