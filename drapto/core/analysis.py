@@ -96,7 +96,8 @@ class VideoAnalysis(Value):
 
     `scenes` cover every frame once, in order. `decoded_frames` is what the decoder really
     yielded; where it differs from the demuxed index the orchestrator rebuilds the index from
-    `decoded_pts` (None when they agree).
+    `decoded_pts` (None when they agree). `unreported` names what this implementation does not
+    look for; such a field holds no finding and is not to be compared.
     """
 
     scenes: tuple[Scene, ...]
@@ -111,6 +112,7 @@ class VideoAnalysis(Value):
     decode_errors: int = 0  # frames the decoder marked as damaged
     shape_changes: tuple[ShapeChange, ...] = ()  # joined recordings, broadcasts, calls
     notes: tuple[str, ...] = ()
+    unreported: tuple[str, ...] = ()  # names of fields, and 'cuts' and 'complexity' of the scenes
 
     @property
     def cuts(self) -> tuple[int, ...]:

@@ -6,6 +6,7 @@
     ├── MissingToolError        exit 4   something is not on this machine
     ├── ValidationFailedError   exit 5   the output does not match the source
     ├── ProcessFailedError      exit 1   a child process failed
+    ├── ScriptContractError     exit 1   a legacy script printed something else than it should
     ├── SegmentFailedError      exit 1   a segment could not be encoded, after all retries
     ├── ResourceError           exit 1   no disk, memory or other resource left
     ├── JobLockedError          exit 1   another process works on this job
@@ -91,6 +92,10 @@ class ProcessFailedError(DraptoError):
     def command_line(self) -> str:
         """The command, quoted so that it can be pasted into a shell."""
         return join(self.command)
+
+
+class ScriptContractError(DraptoError):
+    """A legacy script ended well, but what it printed or wrote is not what it should be."""
 
 
 class SegmentFailedError(DraptoError):

@@ -1,12 +1,12 @@
 """The Protocols between the layers. Each says what an implementation must provide.
 
 `services` decide and describe, `infrastructure` does. Neither imports the other: they meet
-here, and `bootstrap.py` hands one to the other.
+here, and `bootstrap` hands one to the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -188,6 +188,52 @@ class SegmentExecutor(Protocol):
     async def run(self, task: SegmentTask, on_progress: ProgressCallback) -> EncodedSegment: ...
 
 
+@dataclass(frozen=True)
+class ProcessUse:
+    """What a process that has ended took, its own children included."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_rss_bytes: int = 0
+
+
+class SegmentInspector(Protocol):
+    """Takes over a segment file from whoever has written it."""
+
+    async def accept(self, task: SegmentTask, written: Path, use: ProcessUse) -> EncodedSegment:
+        """Decode `written` from end to end, count and hash it, and rename it to `task.output`.
+
+        Errors: OSError if there is no such file.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ScriptRun:
+    """How a script ended."""
+
+    command: tuple[str, ...]
+    returncode: int
+    stdout: bytes
+    stderr_tail: str
+    use: ProcessUse
+
+
+class ScriptRunner(Protocol):
+    """Runs the legacy scripts. What they are told and print: `services/legacy`."""
+
+    async def run(
+        self, stage: str, variables: Mapping[str, str], *, what: str, work_dir: Path
+    ) -> ScriptRun:
+        """Run the script of `stage` in `work_dir`; of the environment variables that begin with
+        DRAPTO_ it sees only `variables`. `what` opens an error message.
+
+        Errors: MissingToolError if there is no such script or it cannot be started,
+        ProcessFailedError if it runs past its deadline.
+        """
+        ...
+
+
 class WorkerSlots(Protocol):
     """Admits segment workers: CPU, memory and disk, all at once."""
 
@@ -216,6 +262,10 @@ class EncodingService(Protocol):
 
     Contract suite: tests/services/test_encoding_contract.py.
     """
+
+    def default_crf(self, encoder: Encoder, width: int) -> float:
+        """The quality without --crf, by the width of the output picture."""
+        ...
 
     async def encode(
         self,

@@ -10,7 +10,11 @@ from drapto.core.media import ColorInfo, CropRect, Value
 
 
 class Segment(Value):
-    """Frames [start, end) of the frame index. Virtual, unless `path` names a cut-out file."""
+    """Frames [start, end) of the frame index.
+
+    `path` names a file into which legacy segmentation has cut them. Legacy encoding reads it if
+    it is still there; everyone else reads the range of the source, which is always right.
+    """
 
     index: int
     start: int

@@ -28,6 +28,7 @@ from typing import IO
 import anyio
 
 from drapto.core.errors import MissingToolError, ProcessFailedError
+from drapto.core.interfaces import ProcessUse
 
 STDERR_TAIL_BYTES = 8192
 STDOUT_LIMIT_BYTES = 64 * 1024 * 1024
@@ -53,6 +54,10 @@ class ProcessResult:
     wall_s: float
     cpu_s: float
     peak_rss_bytes: int
+
+    @property
+    def use(self) -> ProcessUse:
+        return ProcessUse(self.wall_s, self.cpu_s, self.peak_rss_bytes)
 
 
 async def run_process(

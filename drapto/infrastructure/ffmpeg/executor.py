@@ -1,9 +1,9 @@
 """Runs one segment task on this machine: one ffmpeg process, then a decode that counts.
 
-The segment file appears under its name only when it is whole: written under another name,
-decoded once from end to end, hashed, renamed.
+The segment file appears under its name only when it is whole: written under another name, then
+taken over by a SegmentInspector, which decodes it once from end to end.
 
-Contract suite: tests/infrastructure/test_executor_contract.py.
+Contract suite: tests/services/test_encoding_contract.py.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ import anyio
 import anyio.abc
 
 from drapto.core.errors import ProcessFailedError
-from drapto.core.interfaces import ProgressCallback
+from drapto.core.interfaces import ProgressCallback, SegmentInspector
 from drapto.core.segments import EncodedSegment, SegmentTask
-from drapto.infrastructure.ffmpeg.decode import decode_segment
+from drapto.infrastructure.ffmpeg.inspector import DecodingInspector
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, frame_watcher
 from drapto.infrastructure.ffmpeg.run import run_writer
-from drapto.infrastructure.fingerprint import file_digest
 from drapto.infrastructure.process import ProcessResult
 
 STALL_S = 1800.0  # an encoder that finishes no frame for this long hangs (4K at preset 0: 60 s)
@@ -37,9 +36,15 @@ _ENVIRONMENT = {**os.environ, "SVT_LOG": "1"}
 class LocalSegmentExecutor:
     """`arguments_for` turns a task into ffmpeg arguments: an Encoder's `arguments`."""
 
-    def __init__(self, ffmpeg: Path, arguments_for: Callable[[SegmentTask], list[str]]) -> None:
+    def __init__(
+        self,
+        ffmpeg: Path,
+        arguments_for: Callable[[SegmentTask], list[str]],
+        inspector: SegmentInspector | None = None,
+    ) -> None:
         self._ffmpeg = ffmpeg
         self._arguments_for = arguments_for
+        self._inspector = inspector or DecodingInspector()
 
     def command(self, task: SegmentTask) -> list[str]:
         """The whole command line, for running and for --dry-run."""
@@ -56,25 +61,9 @@ class LocalSegmentExecutor:
         try:
             writing = task.model_copy(update={"output": partial})
             ran = await _with_watchdog(self.command(writing), writing, on_progress)
-            decoded = await decode_segment(partial)
-            digest = await file_digest(partial)
-            size_bytes = partial.stat().st_size
-            partial.replace(task.output)
+            return await self._inspector.accept(task, partial, ran.use)
         finally:
             partial.unlink(missing_ok=True)
-        return EncodedSegment(
-            segment=task.segment,
-            path=task.output,
-            frames=decoded.frames,
-            size_bytes=size_bytes,
-            digest=digest,
-            payload_sha256=decoded.payload_sha256,
-            forms=decoded.forms,
-            attempt=task.attempt,
-            wall_s=ran.wall_s,
-            cpu_s=ran.cpu_s,
-            peak_rss_bytes=ran.peak_rss_bytes,
-        )
 
 
 async def _with_watchdog(

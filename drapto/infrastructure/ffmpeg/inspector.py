@@ -1,0 +1,38 @@
+"""Takes over a finished segment file: one decode that counts its frames, a hash, the rename.
+
+Whoever writes the file, ffmpeg started by us or a script, what came out is counted in the same
+way. The file appears under its own name only after that.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+
+from drapto.core.interfaces import ProcessUse
+from drapto.core.segments import EncodedSegment, SegmentTask
+from drapto.infrastructure.ffmpeg.decode import decode_segment
+from drapto.infrastructure.fingerprint import file_digest
+
+
+class DecodingInspector:
+    async def accept(self, task: SegmentTask, written: Path, use: ProcessUse) -> EncodedSegment:
+        """Errors: OSError if there is no such file."""
+        size_bytes = (await anyio.Path(written).stat()).st_size
+        decoded = await decode_segment(written)
+        digest = await file_digest(written)
+        await anyio.Path(written).replace(task.output)
+        return EncodedSegment(
+            segment=task.segment,
+            path=task.output,
+            frames=decoded.frames,
+            size_bytes=size_bytes,
+            digest=digest,
+            payload_sha256=decoded.payload_sha256,
+            forms=decoded.forms,
+            attempt=task.attempt,
+            wall_s=use.wall_s,
+            cpu_s=use.cpu_s,
+            peak_rss_bytes=use.peak_rss_bytes,
+        )
