@@ -43,6 +43,7 @@ async def dry_run(
             analysis.color,
             workshop.machine,
             len(segments),
+            stages.encoding,
         )
         tasks = make_tasks(video, segments, plan.settings, scratch)
         for message in warnings_of(video, analysis, decisions.mux):

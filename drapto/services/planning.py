@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from drapto.core.analysis import Interlacing, VideoAnalysis
 from drapto.core.events import PlanReady
-from drapto.core.interfaces import Encoder, SourceVideo
+from drapto.core.interfaces import Encoder, EncodingService, SourceVideo
 from drapto.core.job import JobRequest
 from drapto.core.media import ColorInfo, CropRect, MediaInfo, Track
 from drapto.core.resources import WorkerPlan, plan_workers
@@ -59,9 +59,10 @@ def plan_video(
     color: ColorInfo,
     machine: Machine,
     segments: int | None,
+    encoding: EncodingService,
 ) -> VideoPlan:
-    """`segments` that are still to be encoded, None if that is not known yet. Errors: UsageError
-    if the encoder cannot make such a picture."""
+    """`segments` that are still to be encoded, None if that is not known yet; `encoding` is who
+    will encode them. Errors: UsageError if the encoder cannot make such a picture."""
     width, height = picture_size(video, crop)
     workers = plan_workers(
         cores=machine.cores,
@@ -71,7 +72,9 @@ def plan_video(
         segments=segments,
         workers=request.run.workers,
     )
-    settings = video_settings(video, crop, color, request.options, encoder=encoder, lp=workers.lp)
+    settings = video_settings(
+        video, crop, color, request.options, encoder=encoder, encoding=encoding, lp=workers.lp
+    )
     return VideoPlan(settings, workers)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from drapto.core.errors import ProcessFailedError, SegmentFailedError, one_error
-from drapto.core.interfaces import SegmentExecutor, TaskSource, WorkerSlots
+from drapto.core.interfaces import Encoder, SegmentExecutor, TaskSource, WorkerSlots
 from drapto.core.segments import EncodedSegment, SegmentTask
 from drapto.core.words import count
 
@@ -26,6 +26,9 @@ class ParallelEncoding:
     def __init__(self, executor: SegmentExecutor, slots: WorkerSlots) -> None:
         self._executor = executor
         self._slots = slots
+
+    def default_crf(self, encoder: Encoder, width: int) -> float:
+        return encoder.default_crf(width)
 
     async def encode(
         self,

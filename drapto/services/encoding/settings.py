@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drapto.core.errors import UsageError
-from drapto.core.interfaces import Encoder, SourceVideo
+from drapto.core.interfaces import Encoder, EncodingService, SourceVideo
 from drapto.core.job import EncodeOptions
 from drapto.core.media import ColorInfo, CropRect
 from drapto.core.segments import VideoSettings
@@ -17,11 +17,15 @@ def video_settings(
     options: EncodeOptions,
     *,
     encoder: Encoder,
+    encoding: EncodingService,
     lp: int,
 ) -> VideoSettings:
-    """The settings that all segments of a job share. Errors: UsageError if they do not fit."""
+    """The settings that all segments of a job share. Errors: UsageError if they do not fit.
+
+    `encoding` is who will encode: the quality without --crf follows from that.
+    """
     width, height = picture_size(video, crop)
-    crf = encoder.default_crf(width) if options.crf is None else options.crf
+    crf = encoding.default_crf(encoder, width) if options.crf is None else options.crf
     frame_rate = video.index.frame_rate
     settings = VideoSettings(
         encoder=encoder.name,

@@ -1,4 +1,8 @@
-"""From segments to tasks: which timestamps, and where the decoder may start."""
+"""From segments to tasks: which timestamps, and where the decoder may start.
+
+A task always names the range of the source. That a segment may also be a file of its own
+(`Segment.path`) concerns legacy encoding alone.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ EARLIER_S = 10.0  # the second attempt starts at a key frame at least this much 
 def make_tasks(
     video: SourceVideo, segments: Sequence[Segment], settings: VideoSettings, segment_dir: Path
 ) -> tuple[SegmentTask, ...]:
-    """One task per segment; a segment that is a file of its own is read from its start."""
+    """One task per segment: its frames, in the time base of `video`."""
     return tuple(_task(video, segment, settings, segment_dir) for segment in segments)
 
 

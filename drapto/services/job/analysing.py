@@ -79,6 +79,7 @@ async def analyse(
         analysis.color,
         job.workshop.machine,
         len(segments) - len(done),
+        job.stages.encoding,
     )
     plan = await encoders.settle(plan, segments)
     for message in warnings_of(video, analysis, decisions.mux):

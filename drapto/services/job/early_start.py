@@ -62,6 +62,7 @@ class EarlyStart:
                     self._video.track.color,
                     self._job.workshop.machine,
                     None,
+                    self._job.stages.encoding,
                 )
                 self._encoders.start(plan)
             else:
