@@ -78,6 +78,17 @@ def joined_ts(directory: Path, *, first_s: str = "0") -> Path:
     return out
 
 
+def joined_ps(directory: Path) -> Path:
+    """Three silent recordings of 1 s in one MPEG-PS, each with an earlier clock than the last."""
+    out, part = directory / "joined.mpg", directory / "part.mpg"
+    data = b""
+    for start_s in ("20", "10", "0"):
+        ffmpeg(*pattern(24), "-c:v", "mpeg2video", "-bf", "2", "-output_ts_offset", start_s, part)
+        data += part.read_bytes()
+    out.write_bytes(data)
+    return out
+
+
 def wrapped_ts(directory: Path) -> Path:
     """MPEG-TS of 4 s whose 33-bit clock wraps to zero after about 2 s."""
     out = directory / "wrapped.ts"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,7 +19,7 @@ DEFAULT_RATE = Fraction(25)  # frames per second; what libavformat's raw demuxer
 
 # A decoding timestamp this much before its predecessor starts a new clock (joined recordings).
 # Muxers' rounding stays far below, a broadcast's clock jumps by minutes.
-_JUMP_BACK_S = 1.0
+JUMP_BACK_S = 1.0
 
 # libavformat takes a fall of the 33-bit clock of MPEG streams for its overflow and adds 26.5 hours.
 # A real overflow leaves no gap; so a gap of more than half of that is another recording, too.
@@ -61,11 +62,10 @@ def from_own(table: PacketTable) -> Timeline:
     pts = table.pts[rows].copy()
     notes: list[str] = []
     restarts = _restarts(table, rows)
-    for start in restarts:
+    for start, stop in pairwise((*restarts, len(pts))):
         end = int(pts[:start].max()) + nominal_step(table, table.time_base)
-        shift = end - int(pts[start:].min())
-        # The rest of the file follows this clock, up to its own next restart.
-        pts[start:] += shift
+        shift = end - int(pts[start:stop].min())
+        pts[start:stop] += shift
         notes.append(
             f"the clock starts anew at frame {start}; what follows was moved by "
             f"{float(shift * table.time_base):.3f} s to go on where the part before ends"
@@ -91,7 +91,7 @@ def _restarts(table: PacketTable, rows: Int64Array) -> list[int]:
     if len(known) < 2:
         return []
     steps_s = np.diff(dts[known]) * float(table.time_base)
-    jumps = steps_s < -_JUMP_BACK_S
+    jumps = steps_s < -JUMP_BACK_S
     if table.format_name in _MPEG_STREAMS:
         jumps |= steps_s > _JUMP_AHEAD_S
     return [int(known[jump + 1]) for jump in np.flatnonzero(jumps)]

@@ -148,6 +148,13 @@ def test_index_of_a_damaged_file_is_what_can_be_decoded(
         assert any(note in said for said in index.notes), index.notes
 
 
+def test_three_recordings_without_sound_follow_each_other(tmp_path: Path) -> None:
+    index = index_packets(hostile.joined_ps(tmp_path), 0).index
+    assert len(index) == 72
+    assert len([note for note in index.notes if "clock starts anew" in note]) == 2
+    assert set(np.diff(index.pts).tolist()) == {3750}
+
+
 def test_two_recordings_in_one_file_get_one_clock(tmp_path: Path) -> None:
     indexed = index_packets(hostile.joined_ts(tmp_path), 0)
     assert len(indexed.index) == 96
