@@ -19,7 +19,7 @@ import numpy.typing as npt
 from drapto.core.analysis import Finding, PictureShape, VideoAnalysis
 from drapto.core.events import Event
 from drapto.core.job import EncodeOptions
-from drapto.core.media import FrameIndex, MediaInfo, Track
+from drapto.core.media import ClockChange, FrameIndex, MediaInfo, Track
 from drapto.core.segments import EncodedSegment, Segment, SegmentTask, VideoSettings
 
 
@@ -41,7 +41,9 @@ class SourceVideo:
     has no usable timestamps, its rewrapped copy in the work directory. `index` counts in the
     time base of that file. `origin` is the source as the user knows it. `late_s` is how much
     later a frame is in the index than in `origin`: 0, but for a source that begins before 0
-    and had to be rewrapped; other tracks of `origin` are to be moved by as much.
+    and had to be rewrapped; other tracks of `origin` are to be moved by as much. Where the clock
+    of the source jumped, `mended` is a copy of all of it on one clock, and `clock_changes` say what
+    was changed: the other tracks are read from there.
     """
 
     origin: MediaInfo
@@ -50,6 +52,13 @@ class SourceVideo:
     stream_index: int
     index: FrameIndex
     late_s: Fraction = Fraction(0)
+    mended: Path | None = None
+    clock_changes: tuple[ClockChange, ...] = ()
+
+    @property
+    def media(self) -> MediaInfo:
+        """The file to read the other tracks from: the source, or its mended copy."""
+        return self.origin.model_copy(update={"path": self.mended}) if self.mended else self.origin
 
 
 class MediaReader(Protocol):

@@ -201,3 +201,21 @@ class MediaInfo(Value):
             if track.index == index:
                 return track
         raise KeyError(index)
+
+
+class ClockChange(Value):
+    """Where the clock of a source jumped, as where recordings were joined, and how it was mended.
+
+    `frame` is the first one behind it in the frame index. `jump_s` is by how much later than the
+    end of what stands before it that frame is on the source's own clock; below 0 if the clock
+    fell back. Everything behind it, in all tracks, was moved by `moved_s`.
+    """
+
+    frame: int
+    jump_s: float
+    moved_s: float
+
+    def __str__(self) -> str:
+        """'the clock falls back by 5.000 s at frame 125'"""
+        way = "falls back" if self.jump_s < 0 else "leaps ahead"
+        return f"the clock {way} by {abs(self.jump_s):.3f} s at frame {self.frame}"

@@ -53,7 +53,7 @@ async def dry_run(
         commands = [tracks.segment_command(task) for task in tasks]
         for audio in decisions.mux.audio_encodings:
             out = scratch / f"{audio.source.index}.opus"
-            commands.append(tracks.audio_command(media, audio, out))
+            commands.append(tracks.audio_command(video.media, audio, out))
         for command in commands:
             reporter.emit(
                 CommandPlanned(job=reporter.job, stage=Stage.ENCODING, command=tuple(command))

@@ -15,7 +15,6 @@ import pytest
 
 from drapto import Drapto, Settings
 from drapto.core.analysis import ShapeChange
-from drapto.core.errors import InputError
 from drapto.core.job import EncodeResult
 from drapto.infrastructure.ffmpeg.frames import index_packets
 from drapto.infrastructure.ffmpeg.probe import probe_file
@@ -217,15 +216,6 @@ async def test_sound_without_key_marks_is_copied_whole(tmp_path: Path) -> None:
     result = await encode(odd.unmarked_sound(tmp_path), output, audio="copy")
     assert not named_rows(result)
     assert probe_file(output).tracks[1].codec == "aac"
-
-
-async def test_recordings_with_clocks_of_their_own_are_refused_not_cut_short(
-    tmp_path: Path,
-) -> None:
-    source = odd.joined_sound(tmp_path)
-    with pytest.raises(InputError, match="several recordings"):
-        await encode(source, tmp_path / "out.mkv")
-    assert {p.name for p in tmp_path.iterdir()} <= {source.name, "part.ts", "state"}
 
 
 def test_empty_packets_of_avi_are_no_missing_end(tmp_path: Path) -> None:

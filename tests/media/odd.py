@@ -10,7 +10,7 @@ from typing import Any
 
 import av
 
-from tests.media.clips import X264, ffmpeg, pattern, tone, x264
+from tests.media.clips import ffmpeg, pattern, tone, x264
 
 VP9 = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "150k")
 MPEG2 = ("-c:v", "mpeg2video", "-q:v", "6", "-bf", "2", "-g", "12")
@@ -197,14 +197,14 @@ def _rewritten(directory: Path, name: str, sound: Callable[[Any], Any]) -> Path:
     return out
 
 
-def joined_sound(directory: Path) -> Path:
-    """Two recordings with sound in one MPEG-TS: the clock of all tracks starts anew."""
-    out = directory / "joined_sound.ts"
-    part = directory / "part.ts"
-    ffmpeg(*pattern(24), *tone(1), *X264, "-c:a", "mp2", "-output_ts_offset", "5", part)
-    first = part.read_bytes()
-    ffmpeg(*pattern(24), *tone(1), *X264, "-c:a", "mp2", part)
-    out.write_bytes(first + part.read_bytes())
+def joined_program_streams(directory: Path) -> Path:
+    """Two recordings with sound in one MPEG-PS: the clock of all tracks starts anew."""
+    out, part = directory / "joined.mpg", directory / "part.mpg"
+    data = b""
+    for start_s in ("5", "0"):
+        ffmpeg(*pattern(24), *tone(1), *MPEG2, "-c:a", "mp2", "-output_ts_offset", start_s, part)
+        data += part.read_bytes()
+    out.write_bytes(data)
     return out
 
 

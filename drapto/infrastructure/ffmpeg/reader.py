@@ -20,7 +20,6 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import anyio.from_thread
 import anyio.to_thread
@@ -28,7 +27,6 @@ import numpy as np
 
 from drapto.core.errors import InputError
 from drapto.core.interfaces import SourceVideo
-from drapto.core.json_text import dumps, loads
 from drapto.core.media import MediaInfo, Track, TrackKind
 from drapto.infrastructure.ffmpeg.frames import (
     IndexedPackets,
@@ -36,6 +34,8 @@ from drapto.infrastructure.ffmpeg.frames import (
     index_from_decoded,
     index_packets,
 )
+from drapto.infrastructure.ffmpeg.label import Label
+from drapto.infrastructure.ffmpeg.mending import mend
 from drapto.infrastructure.ffmpeg.probe import main_video, probe_file
 from drapto.infrastructure.ffmpeg.rewrap import read_rewrapped, rewrap, rewrapped_name
 
@@ -94,7 +94,8 @@ def is_addressable(media: MediaInfo, indexed: IndexedPackets) -> bool:
 
 
 def _refuse_joined(media: MediaInfo) -> None:
-    """The picture alone can go on where it stopped; sound would have to follow it exactly."""
+    """The picture alone can go on where it stopped; sound would have to follow it exactly, and
+    only an MPEG-TS tells what of it belongs to which recording (mending.py)."""
     others = [t for t in media.tracks if t.kind in (TrackKind.AUDIO, TrackKind.SUBTITLE)]
     if others:
         raise InputError(
@@ -107,12 +108,18 @@ def _refuse_joined(media: MediaInfo) -> None:
 def _open_video(media: MediaInfo, track: Track, work_dir: Path) -> SourceVideo:
     check = anyio.from_thread.check_cancelled
     indexed = index_packets(media.path, track.index, check)
+    path = media.path
+    mended = mend(path, track.index, indexed, work_dir, check)
+    if mended is not None:
+        path, indexed = mended.path, mended.indexed
     if indexed.restarts:
         _refuse_joined(media)
-    direct = SourceVideo(media, track, media.path, track.index, indexed.index)
+    direct = SourceVideo(media, track, path, track.index, indexed.index)
+    if mended is not None:
+        direct = replace(direct, mended=path, clock_changes=mended.changes)
     if is_addressable(media, indexed):
         return direct
-    name = rewrapped_name(media.path, track.index)
+    name = rewrapped_name(path, track.index)
     if name is None and indexed.faithful:
         return direct
     if name is None:
@@ -122,31 +129,13 @@ def _open_video(media: MediaInfo, track: Track, work_dir: Path) -> SourceVideo:
             hint="Convert the source to Matroska with another tool first.",
         )
     out = work_dir / name
-    label = out.with_name(f"{out.name}.json")
-    identity = _identity(media, track, indexed)
-    index = read_rewrapped(out, indexed, check) if _label_says(label, identity) else None
+    made_with = {"stream_index": track.index, "frame_index": indexed.index.digest()}
+    label = Label(out, path, made_with)
+    index = read_rewrapped(out, indexed, check) if label.holds() else None
     if index is None:
         work_dir.mkdir(parents=True, exist_ok=True)
-        index = rewrap(media.path, track.index, indexed.index, out, indexed=indexed, check=check)
-        label.write_text(dumps(identity))
+        index = rewrap(path, track.index, indexed.index, out, indexed=indexed, check=check)
+        label.write()
     first_s = int(indexed.index.pts[0]) * indexed.index.time_base
-    return SourceVideo(media, track, out, 0, index, late_s=max(Fraction(0), -first_s))
-
-
-def _identity(media: MediaInfo, track: Track, indexed: IndexedPackets) -> dict[str, Any]:
-    """What a copy was made from; written beside it once it is whole."""
-    state = media.path.stat()
-    return {
-        "source": str(media.path.absolute()),
-        "size_bytes": state.st_size,
-        "modified_ns": state.st_mtime_ns,
-        "stream_index": track.index,
-        "frame_index": indexed.index.digest(),
-    }
-
-
-def _label_says(label: Path, identity: dict[str, Any]) -> bool:
-    try:
-        return bool(loads(label.read_text()) == identity)
-    except (OSError, ValueError):
-        return False
+    late_s = max(Fraction(0), -first_s)
+    return replace(direct, path=out, stream_index=0, index=index, late_s=late_s)

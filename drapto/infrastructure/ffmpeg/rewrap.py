@@ -78,7 +78,7 @@ def rewrap(
     indexed = indexed or index_packets(path, stream_index, check)
     if indexed.index.digest() != index.digest():
         raise InputError(f"{path} has changed since its frames were indexed.")
-    _check_space(path, indexed.table.size_bytes, out.parent)
+    require_space(path, indexed.table.size_bytes, out.parent)
     schedule = _schedule(indexed)
     kind = _CONTAINERS[out.suffix]
     partial = out.with_name(f".{out.name}.partial")
@@ -99,7 +99,8 @@ def rewrap(
     return found
 
 
-def _check_space(path: Path, size_bytes: int, directory: Path) -> None:
+def require_space(path: Path, size_bytes: int, directory: Path) -> None:
+    """Errors: ResourceError."""
     free_bytes = disk_usage(directory).free
     if free_bytes < size_bytes:
         raise ResourceError(

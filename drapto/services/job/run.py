@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import anyio
 
@@ -67,6 +68,7 @@ async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> 
     resumed_segments = len(job.state.checkpoint.segments)
     await _settle_routes(job)
     video, decisions = await probe(job)
+    job = replace(job, media=video.media)  # from here on a mended copy stands for a broken source
     async with encoders_of(job, video, decisions) as encoders:
         analysed = await analyse(job, video, decisions, encoders)
         encoded = await encoders.finish(analysed.video, analysed.segments, analysed.plan)

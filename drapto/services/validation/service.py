@@ -37,7 +37,7 @@ from drapto.services.validation.extras import (
 )
 from drapto.services.validation.matching import Matching, match_tracks
 from drapto.services.validation.picture import colour_rows, picture_rows, shape_rows
-from drapto.services.validation.rows import equal, named, row, subject_of
+from drapto.services.validation.rows import equal, named, row, seconds, subject_of
 from drapto.services.validation.sound import SoundPair, sound_rows
 from drapto.services.validation.subtitles import SubtitlePair, subtitle_rows
 from drapto.services.validation.timestamps import shift_s, video_rows
@@ -113,6 +113,7 @@ class _Comparison:
 
     def rows(self) -> Iterator[ManifestRow]:
         yield from self._reading_rows()
+        yield from self._clock_rows()
         if not self.output.media.tracks:
             return  # nothing could be read, and that has been said
         yield from self._video_rows()
@@ -134,6 +135,12 @@ class _Comparison:
         for entry in self.plan.tracks:
             if self.source.track(entry.source.index) is None:
                 yield row(check, subject_of(entry.source), "packets read", "not read", False)
+
+    def _clock_rows(self) -> Iterator[ManifestRow]:
+        """Times are compared with those of the mended source; here stands how it was mended."""
+        for change in self.video.clock_changes:
+            note = f"all tracks were moved by {seconds(change.moved_s)} from there on"
+            yield named("clock", "file", "one clock", change, note)
 
     def _video_rows(self) -> Iterator[ManifestRow]:
         output, facts = self.matching.video, self.picture
