@@ -23,8 +23,8 @@ from drapto.core.words import count
 WATCHED_MODES = frozenset({Mode.CANARY.value, Mode.NEW.value})
 
 # How many of the newest jobs are looked at. A test over all of them grows deaf: after 3,000 good
-# jobs it needs 776 to notice that 10 % fail, over the newest 500 it needs about 200. Shorter
-# windows forget too soon what they would have to be sure of (`bench/judging.py`).
+# jobs it needs 745 to notice that 10 % fail, over the newest 500 it needs 189. Shorter windows
+# raise more false alarms in the long run (`docs/judging.md`).
 RECENT_JOBS = 500
 
 _LARGEST_E_VALUE = 1e6  # in evidence: infinity is no JSON, and nobody needs the digits
