@@ -72,12 +72,13 @@ Memory = Annotated[str | None, _text(
 
 Overwrite = Annotated[bool, _switch(
     "--overwrite", panel=FILES,
-    help_text="Replace an output that is already there. "
-    "(default: refuse, or in a batch skip the file)",
+    help_text="Replace an output that is already there. One that a finished job with kept work "
+    "made, and that is unchanged, stays. (default: refuse, or in a batch skip the file)",
 )]  # fmt: skip
 NoResume = Annotated[bool, _switch(
     "--no-resume", panel=FILES,
-    help_text="Start afresh. (default: go on where an interrupted run stopped)",
+    help_text="Start afresh, with --overwrite even a finished job. (default: go on where an "
+    "earlier run stopped)",
 )]  # fmt: skip
 KeepWork = Annotated[bool, _switch(
     "--keep-work", panel=FILES,

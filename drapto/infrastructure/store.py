@@ -93,7 +93,7 @@ class FileJobStore:
 
     def has_left(self, request: JobRequest) -> bool:
         work = WorkDir.for_output(request.output, request.run.work_dir)
-        return (work.path / JOURNAL_NAME).is_file()
+        return request.run.resume and (work.path / JOURNAL_NAME).is_file()
 
     @asynccontextmanager
     async def open(self, request: JobRequest, job: str) -> AsyncIterator[FileJobPlace]:

@@ -140,4 +140,4 @@ async def publish(job: JobContext, *, published: bool) -> None:
         with anyio.CancelScope(shield=True):  # the file has its name: nothing is left to stop
             await job.state.record(Published(output=output, size_bytes=assembly.size_bytes))
             await job.state.enter(JobState.DONE)
-        report.detail = str(output)
+        report.detail = f"{output} was there already" if published else str(output)

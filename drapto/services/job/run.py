@@ -59,6 +59,11 @@ async def _open(job: JobContext) -> Fresh | Resumed:
             job.reporter.warn(f"Started afresh: {reason}")
     else:
         job.reporter.resumable = bool(opened.checkpoint.segments)
+        if opened.already_published:
+            job.reporter.warn(
+                f"Nothing to do: an earlier run finished {job.request.output}, and it is unchanged "
+                "since. To encode it again, add --no-resume --overwrite."
+            )
         for piece in opened.discarded:
             job.reporter.warn(f"Made again: {piece}")
     return opened
