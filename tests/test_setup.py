@@ -266,6 +266,25 @@ def test_wheel_gives_the_drapto_command_and_asks_for_no_torch(wheel: Path) -> No
     assert torch and all("extra == 'gpu'" in line for line in torch)
 
 
+def test_unpacked_wheel_finds_the_flags_it_brings(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    code = (
+        "from drapto.infrastructure.flags.file import FlagsFile, packaged_flags_file, FlagsPlace\n"
+        "path = packaged_flags_file()\n"
+        "print(path, FlagsFile(FlagsPlace(path, 'packaged')).last_good.detection.mode)"
+    )
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{tmp_path / 'site' / 'drapto' / 'flags.toml'} new\n"
+
+
 @pytest.mark.slow
 def test_wheel_installs_into_an_empty_environment_and_runs(wheel: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=True)

@@ -41,8 +41,8 @@ class AuditEntry(Value):
     stage: RoutedStage
     revision: str
     change: Literal["set", "reset"]
-    before: str  # the mode before, such as 'canary 5 %', as far as an override gave it; '' if none
-    after: str  # the mode since then; '' after a reset
+    before: str  # the mode before, such as 'canary 5 %'
+    after: str  # the mode since then; '' where it is not known
     why: str = ""
     evidence: Evidence = {}
     override: Override | None = None  # what holds since then: the log alone can restore it
@@ -74,6 +74,21 @@ def replay(entries: Iterable[AuditEntry]) -> tuple[Override, ...]:
         else:
             kept.pop((entry.stage, entry.revision), None)
     return tuple(kept.values())
+
+
+def last_lifted(
+    entries: Iterable[AuditEntry], stage: RoutedStage, revision: str
+) -> datetime | None:
+    """When the last rollback of a stage and revision ended, None if none did."""
+    is_rolled_back, lifted = False, None
+    for entry in entries:
+        if (entry.stage, entry.revision) != (stage, revision):
+            continue
+        was, override = is_rolled_back, entry.override
+        is_rolled_back = override is not None and override.mode is Mode.ROLLED_BACK
+        if was and not is_rolled_back:
+            lifted = entry.at
+    return lifted
 
 
 def described(override: Override | None) -> str:
