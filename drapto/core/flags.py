@@ -20,7 +20,7 @@ from hashlib import blake2b
 from typing import Protocol
 
 from drapto.core.flag_overrides import Override, OverrideSource
-from drapto.core.flag_policy import BUCKETS, StageFlag
+from drapto.core.flag_policy import BUCKETS, FlagSet, StageFlag
 from drapto.core.media import Value
 from drapto.core.routing import Mode, Route, RoutedStage, Side, SourceFacts
 from drapto.core.words import sentence
@@ -159,6 +159,22 @@ def stale_flag(stage: RoutedStage, flag: StageFlag, today: date) -> str:
         f"The flag of {stage} expired on {flag.expires}: finish the move or give it another "
         "`expires` in the flags file; until then it works as before."
     )
+
+
+def worth_a_look(flags: FlagSet, today: date) -> tuple[str, ...]:
+    """Warnings about a file that is valid: stale flags, and ignores that no longer count."""
+    said = []
+    for stage in RoutedStage:
+        flag = flags.of(stage)
+        said.append(stale_flag(stage, flag, today))
+        valid = without_expired(flag, today).ignore
+        said += [
+            f"The ignore of {ignore.field} in {stage} expired on {ignore.expires}: such a "
+            "discrepancy counts again."
+            for ignore in flag.ignore
+            if ignore not in valid
+        ]
+    return tuple(filter(None, said))
 
 
 @dataclass(frozen=True)

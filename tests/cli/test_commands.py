@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,24 +15,17 @@ from cli.app import run
 from drapto._version import __version__
 from drapto.infrastructure.settings import Settings, flag_name
 from drapto.services.encoding.registry import ENCODERS
+from tests.empty_world import enter_empty_world
 from tests.end_to_end import program
 
 ROOT = Path(__file__).parents[2]
 Refused = Callable[..., tuple[int, str]]
-HEAVY = ("av", "cv2", "numpy", "torch")
+HEAVY = ("av", "cv2", "numpy", "openfeature", "torch")
 
 
 @pytest.fixture(autouse=True)
 def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No settings but those a test makes; its own directory as the current one."""
-    for name in [name for name in os.environ if name.upper().startswith("DRAPTO_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
-    return here
+    return enter_empty_world(tmp_path, monkeypatch)
 
 
 class TestVersionAndHelp:
@@ -57,7 +49,17 @@ class TestVersionAndHelp:
 
     @pytest.mark.parametrize(
         "arguments",
-        [[], ["encode"], ["analyze"], ["probe"], ["doctor"], ["config"], ["config", "show"]],
+        [
+            [],
+            ["encode"],
+            ["analyze"],
+            ["probe"],
+            ["doctor"],
+            ["config"],
+            ["config", "show"],
+            ["flags"],
+            ["flags", "set"],
+        ],
     )
     def test_every_command_has_help_and_loads_nothing_heavy_for_it(
         self, arguments: list[str]
