@@ -13,19 +13,12 @@ from drapto.core.errors import UsageError
 from drapto.core.media import CropRect
 from drapto.infrastructure.settings import Settings, load_settings
 from drapto.infrastructure.settings_fields import parse_crop
+from tests.empty_world import enter_empty_world
 
 
 @pytest.fixture(autouse=True)
 def empty_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No file and no variable but those a test makes itself."""
-    for name in [n for n in os.environ if n.upper().startswith("DRAPTO_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
-    return here
+    return enter_empty_world(tmp_path, monkeypatch)
 
 
 def refused(flags: dict[str, object] | None = None, config_file: Path | None = None) -> str:
@@ -102,6 +95,43 @@ def test_table_in_the_file_is_refused_with_a_reason(tmp_path: Path) -> None:
     assert "line 1: 'encode' is a table" in refused(config_file=file)
 
 
+def test_settings_of_the_legacy_stages_stand_in_their_table(
+    empty_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text('crf = 20\n\n[legacy]\nscripts_dir = "our scripts"\nvmaf_target = 93\n')
+    loaded = load_settings(config_file=file)
+    assert loaded.settings.legacy_scripts_dir == tmp_path / "our scripts"
+    assert loaded.settings.legacy_vmaf_target == 93
+    assert str(loaded.origins["legacy_scripts_dir"]) == f"{file}, line 4"
+    monkeypatch.setenv("DRAPTO_LEGACY_VMAF_TARGET", "90")
+    assert load_settings(config_file=file).settings.legacy_vmaf_target == 90
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[legacy]\nscript_dir = 'x'\n", "line 2: 'legacy.script_dir' is not a setting"),
+        ("[legacy]\nscript_dir = 'x'\n", "Did you mean 'legacy.scripts_dir'?"),
+        ("legacy_scripts_dir = 'x'\n", "line 1: 'legacy_scripts_dir' is not a setting"),
+        ("[legacy]\nvmaf_target = 101\n", "line 2); allowed is a number above 0, at most 100"),
+        ("legacy = 3\n", "line 1: 'legacy' is not a setting"),
+    ],
+)
+def test_slips_about_the_table_are_named(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text(text)
+    assert said in refused(config_file=file)
+
+
+def test_programs_of_the_legacy_scripts_are_no_unknown_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DRAPTO_FFPROBE", "/opt/ffprobe")
+    monkeypatch.setenv("DRAPTO_MEDIAINFO", "/opt/mediainfo")
+    load_settings()
+
+
 def test_unknown_variable_is_refused_with_suggestion(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAPTO_WORKER", "3")
     said = refused()
@@ -124,6 +154,7 @@ def test_variable_of_the_flag_file_is_no_unknown_setting(monkeypatch: pytest.Mon
         ("workers", "many"), ("memory_gib", "0"), ("memory_gib", "inf"), ("log_level", "loud"),
         ("strict_tracks", "perhaps"), ("encoder", ""), ("video_stream", "-1"),
         ("min_segment_s", "11"), ("max_segment_s", "0.5"), ("work_dir", " "),
+        ("legacy_vmaf_target", "0"), ("legacy_deadline_s", "-1"),
     ],
 )  # fmt: skip
 def test_wrong_value_is_refused_by_name_value_origin_and_what_is_allowed(
