@@ -36,15 +36,24 @@ from drapto.infrastructure.settings_fields import (
     parse_crop,
     setting,
 )
-from drapto.infrastructure.settings_file import SettingsFile, did_you_mean, find_settings_file
+from drapto.infrastructure.settings_file import (
+    SettingsFile,
+    did_you_mean,
+    find_settings_file,
+    key_in_file,
+)
 
 if TYPE_CHECKING:
     from drapto.core.job import EncodeOptions, RunOptions
 
 ENV_PREFIX = "DRAPTO_"
-# Variables with our prefix that are no settings: the feature-flag file has its own reader.
-OTHER_VARIABLES = frozenset({"DRAPTO_FLAGS_FILE"})
+# Variables with our prefix that are no settings: feature flags have readers of their own, and
+# programs that only the legacy scripts use are looked for by them.
+OTHER_VARIABLES = frozenset(
+    {"DRAPTO_FLAGS_FILE", "DRAPTO_FLAGS_PROVIDER", "DRAPTO_FFPROBE", "DRAPTO_MEDIAINFO"}
+)
 GIB = 1024**3
+_PATHS = frozenset({"work_dir", "state_dir", "legacy_scripts_dir"})
 
 
 def default_state_dir() -> Path:
@@ -142,6 +151,24 @@ class Settings(BaseSettings):
     )
     keep_work: bool = setting(
         False, "keep the work directory after a finished job", "true or false"
+    )
+    legacy_scripts_dir: OptionalPath = setting(
+        None, "where the scripts of the legacy stages are", "a path; unset: the packaged scripts"
+    )
+    legacy_vmaf_target: Annotated[float | None, Number] = setting(
+        None,
+        "the VMAF that legacy encoding aims at, instead of a CRF",
+        "a number above 0, at most 100, such as 93; unset: by CRF",
+        gt=0,
+        le=100,
+        allow_inf_nan=False,
+    )
+    legacy_deadline_s: Annotated[float, Number] = setting(
+        21600.0,  # six hours: a search for VMAF on one segment in 4K may take two
+        "how long one legacy script may run, in seconds",
+        "seconds above 0",
+        gt=0,
+        allow_inf_nan=False,
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Lower] = setting(
         "info", "how much is written to the log", "'debug', 'info', 'warning' or 'error'"
@@ -247,7 +274,7 @@ def load_settings(
 
     origins: dict[str, Origin] = {name: Origin("default") for name in names}
     if file:
-        origins |= {name: Origin("file", file.where(name)) for name in from_file}
+        origins |= {name: Origin("file", file.where(key_in_file(name))) for name in from_file}
     origins |= {name: Origin("environment", variable) for name, variable in variables.items()}
     origins |= {name: Origin("flag", flag_name(name)) for name in given}
 
@@ -264,7 +291,7 @@ def load_settings(
 
 def _from_file(name: str, value: Any, file: SettingsFile | None) -> Any:
     """A relative path in a file is meant from where the file lies; a bare program name is not."""
-    is_path = name in ("work_dir", "state_dir") or (name == "ffmpeg" and "/" in str(value))
+    is_path = name in _PATHS or (name == "ffmpeg" and "/" in str(value))
     if is_path and isinstance(value, str) and value and file:
         return str(file.path.parent.absolute() / Path(value).expanduser())
     return value

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ from typing import Any
 from drapto.core.errors import UsageError
 
 FILE_NAME = "drapto.toml"
+_HEADER = re.compile(r"""\s*\[{1,2}\s*["']?([\w.-]+)""")
+_ENTRY = re.compile(r"""\s*["']?([\w.-]+)["']?\s*=""")
+TABLES = ("legacy",)  # settings whose names begin so, and '_', stand in a table of that name
 
 
 def user_config_dir() -> Path | None:
@@ -42,25 +45,49 @@ class SettingsFile:
 
     def values(self, names: tuple[str, ...]) -> dict[str, Any]:
         """The settings in the file. Raises UsageError for the first key that is none."""
-        for key in self.data:
-            if isinstance(self.data[key], dict):
-                raise UsageError(
-                    f"{self.where(key)}: '{key}' is a table; settings stand at the top level."
-                )
-            if key not in names:
-                hint = did_you_mean(key, names) or "`drapto config show` lists all settings."
+        keys = {key_in_file(name): name for name in names}
+        found: dict[str, Any] = {}
+        for key, value in self._entries():
+            if key not in keys:
+                hint = did_you_mean(key, keys) or "`drapto config show` lists all settings."
                 raise UsageError(
                     f"{self.where(key)}: '{key}' is not a setting of Drapto.", hint=hint
                 )
-        return dict(self.data)
+            found[keys[key]] = value
+        return found
+
+    def _entries(self) -> Iterator[tuple[str, Any]]:
+        """Every key with its value, 'TABLE.KEY' for one in a table."""
+        for key, value in self.data.items():
+            if not isinstance(value, dict):
+                yield key, value
+            elif key in TABLES:
+                yield from ((f"{key}.{inner}", inside) for inner, inside in value.items())
+            else:
+                raise UsageError(
+                    f"{self.where(key)}: '{key}' is a table; settings stand at the top level, or "
+                    f"in the table [{'], ['.join(TABLES)}]."
+                )
 
     def where(self, key: str) -> str:
-        """'FILE, line N' of a top-level key; tomllib itself keeps no line numbers."""
-        pattern = re.compile(rf"""\s*\[{{0,2}}\s*["']?{re.escape(key)}["']?\s*[\].=]""")
+        """'FILE, line N' of a key or table; tomllib itself keeps no line numbers."""
+        table = ""
         for number, line in enumerate(self.text.splitlines(), start=1):
-            if pattern.match(line):
+            if header := _HEADER.match(line):
+                table = found = header.group(1)
+            elif entry := _ENTRY.match(line):
+                found = f"{table}.{entry.group(1)}".lstrip(".")
+            else:
+                continue
+            if found == key or found.startswith(f"{key}."):
                 return f"{self.path}, line {number}"
         return str(self.path)
+
+
+def key_in_file(name: str) -> str:
+    """How a setting is called in the file: 'crf', 'legacy.scripts_dir'."""
+    table, _, rest = name.partition("_")
+    return f"{table}.{rest}" if table in TABLES else name
 
 
 def find_settings_file(named: Path | None) -> SettingsFile | None:
