@@ -10,10 +10,12 @@ from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary
 from drapto.infrastructure.ffmpeg.decode import payload_digests
 from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
 from drapto.infrastructure.ffmpeg.facts import collect_facts
+from drapto.infrastructure.ffmpeg.inspector import DecodingInspector
 from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.infrastructure.ffmpeg.tracks import FfmpegTracks
 from drapto.infrastructure.resources import ResourceManager
+from drapto.infrastructure.scripts import ScriptDirectory
 from drapto.infrastructure.settings import Settings
 from drapto.infrastructure.store import FileJobStore
 from drapto.infrastructure.worker_slots import MeasuredSlots
@@ -21,6 +23,14 @@ from drapto.services.detection.features import NumpyBackend
 from drapto.services.detection.service import StreamingDetection
 from drapto.services.encoding.registry import encoder_named
 from drapto.services.encoding.service import ParallelEncoding
+from drapto.services.legacy.adapter import (
+    LegacyDetection,
+    LegacyEncoding,
+    LegacySegmentation,
+    Scripts,
+    ScriptSegmentExecutor,
+)
+from drapto.services.legacy.contract import PACKAGED_SCRIPTS
 from drapto.services.segmentation.service import SceneSegmentation
 from drapto.services.stages import Stages
 
@@ -48,6 +58,28 @@ def new_stages(binary: FfmpegBinary, resources: ResourceManager) -> Stages:
         detection=StreamingDetection(PyAvLumaReader(), NumpyBackend()),
         segmentation=SceneSegmentation(),
         encoding=ParallelEncoding(_executor(binary), MeasuredSlots(resources)),
+    )
+
+
+def legacy_stages(
+    settings: Settings, binary: FfmpegBinary, resources: ResourceManager, work_dir: Path
+) -> Stages:
+    """The legacy side of one job. `work_dir` is for its scripts alone and need not exist yet; it
+    has to stay until the job has ended, since legacy segments are files in it."""
+    own = settings.legacy_scripts_dir
+    runner = ScriptDirectory(
+        own or PACKAGED_SCRIPTS,
+        interpreter=() if own else ("bash",),
+        deadline_s=settings.legacy_deadline_s,
+    )
+    scripts = Scripts(runner, ffmpeg=binary.path, work_dir=work_dir)
+    executor = ScriptSegmentExecutor(
+        scripts, DecodingInspector(), vmaf_target=settings.legacy_vmaf_target
+    )
+    return Stages(
+        detection=LegacyDetection(scripts),
+        segmentation=LegacySegmentation(scripts),
+        encoding=LegacyEncoding(executor, MeasuredSlots(resources)),
     )
 
 

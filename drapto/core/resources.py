@@ -196,7 +196,12 @@ def needed_disk_bytes(source_bytes: int, already_there_bytes: int = 0) -> int:
 
 
 # strerror(3) of ENOSPC, EDQUOT and EFBIG, as ffmpeg and every other C program prints them.
-_DISK_FULL_TEXTS = ("no space left on device", "disk quota exceeded", "file too large")
+_DISK_FULL_TEXTS = (
+    "no space left on device",
+    "disk quota exceeded",
+    "file too large",
+    "file size limit exceeded",  # what a shell says of a program that `ulimit -f` ended
+)
 
 
 def looks_like_disk_full(text: str) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,15 +12,18 @@ import anyio
 import pytest
 
 from drapto.core.errors import MissingToolError, ResourceError, SegmentFailedError
-from drapto.core.interfaces import SourceVideo
+from drapto.core.interfaces import SegmentExecutor, SourceVideo
 from drapto.core.segments import EncodedSegment, Segment, SegmentTask, VideoSettings
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
+from drapto.infrastructure.ffmpeg.inspector import DecodingInspector
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.services.encoding.longest_first import LongestFirst
 from drapto.services.encoding.registry import encoder_named
 from drapto.services.encoding.service import ParallelEncoding, with_lp_for_the_end
 from drapto.services.encoding.tasks import make_tasks
+from drapto.services.legacy.adapter import LegacyEncoding, ScriptSegmentExecutor
+from tests.legacy import needs_tools, packaged
 from tests.media import clips
 
 
@@ -46,13 +50,22 @@ class OpenSlots:
 
 
 class Run:
-    """One run of the encoding stage, and everything it reported."""
+    """One run of the encoding stage, and everything it reported.
 
-    def __init__(self, *, ffmpeg: Path | None = None) -> None:
-        arguments = encoder_named("svt-av1").arguments
+    With a directory for its scripts it is the legacy stage.
+    """
+
+    def __init__(self, *, ffmpeg: Path | None = None, legacy_in: Path | None = None) -> None:
         self.slots = OpenSlots()
-        self.executor = LocalSegmentExecutor(ffmpeg or find_ffmpeg(), arguments)
-        self.service = ParallelEncoding(self.executor, self.slots)
+        self.executor: SegmentExecutor
+        if legacy_in is None:
+            arguments = encoder_named("svt-av1").arguments
+            self.executor = LocalSegmentExecutor(ffmpeg or find_ffmpeg(), arguments)
+            self.service = ParallelEncoding(self.executor, self.slots)
+        else:
+            scripts = packaged(legacy_in, ffmpeg=ffmpeg)
+            self.executor = ScriptSegmentExecutor(scripts, DecodingInspector())
+            self.service = LegacyEncoding(self.executor, self.slots)
         self.done: list[EncodedSegment] = []
         self.retries: list[tuple[int, int, str]] = []
         self.progress: dict[int, int] = {}
@@ -70,6 +83,14 @@ class Run:
             on_retry=lambda *retry: self.retries.append(retry),
             on_done=on_done,
         )
+
+
+MakeRun = Callable[..., Run]
+
+
+@pytest.fixture(params=["new", pytest.param("legacy", marks=needs_tools)])
+def make_run(request: pytest.FixtureRequest, tmp_path: Path) -> MakeRun:
+    return partial(Run, legacy_in=tmp_path / "scratch" if request.param == "legacy" else None)
 
 
 @pytest.fixture
@@ -96,8 +117,10 @@ def tasks_for(video: SourceVideo, directory: Path, *borders: int) -> tuple[Segme
     return make_tasks(video, segments, settings, directory)
 
 
-async def test_every_segment_comes_out_whole(video: SourceVideo, tmp_path: Path) -> None:
-    run = Run()
+async def test_every_segment_comes_out_whole(
+    video: SourceVideo, tmp_path: Path, make_run: MakeRun
+) -> None:
+    run = make_run()
     await run(tasks_for(video, tmp_path, 0, 10, 50, 72))
     assert sorted((d.segment.index, d.frames) for d in run.done) == [(0, 10), (1, 40), (2, 22)]
     assert all(d.path.stat().st_size == d.size_bytes for d in run.done)
@@ -107,18 +130,20 @@ async def test_every_segment_comes_out_whole(video: SourceVideo, tmp_path: Path)
     assert run.slots.most <= 2
 
 
-async def test_longest_segments_start_first(video: SourceVideo, tmp_path: Path) -> None:
-    run = Run()
+async def test_longest_segments_start_first(
+    video: SourceVideo, tmp_path: Path, make_run: MakeRun
+) -> None:
+    run = make_run()
     await run(tasks_for(video, tmp_path, 0, 5, 15, 40, 72), workers=1)
     assert [d.segment.index for d in run.done] == [3, 2, 1, 0]
 
 
 async def test_segment_with_missing_frames_is_tried_again_from_earlier(
-    video: SourceVideo, tmp_path: Path
+    video: SourceVideo, tmp_path: Path, make_run: MakeRun
 ) -> None:
     (task,) = tasks_for(video, tmp_path, 24, 34)
     too_late_s = 2.5  # a seek that lands behind the segment: none of its frames come out
-    run = Run()
+    run = make_run()
     await run((task.model_copy(update={"seeks_s": (too_late_s, None)}),))
     assert [d.frames for d in run.done] == [10]
     assert run.done[0].attempt == 1
@@ -126,11 +151,11 @@ async def test_segment_with_missing_frames_is_tried_again_from_earlier(
 
 
 async def test_segment_that_never_comes_right_fails_with_every_reason(
-    video: SourceVideo, tmp_path: Path
+    video: SourceVideo, tmp_path: Path, make_run: MakeRun
 ) -> None:
     (task,) = tasks_for(video, tmp_path, 24, 34)
     wrong = task.model_copy(update={"end_pts": task.first_pts + 100, "seeks_s": (1.0, None)})
-    run = Run()
+    run = make_run()
     with pytest.raises(SegmentFailedError, match="2 attempts") as caught:
         await run((wrong,))
     assert "frames came out instead of 10" in str(caught.value)
@@ -139,31 +164,37 @@ async def test_segment_that_never_comes_right_fails_with_every_reason(
     assert [p.name for p in tmp_path.iterdir() if "partial" in p.name] == []
 
 
-async def test_missing_program_is_not_tried_again(video: SourceVideo, tmp_path: Path) -> None:
-    run = Run(ffmpeg=Path("/nowhere/ffmpeg"))
+async def test_missing_program_is_not_tried_again(
+    video: SourceVideo, tmp_path: Path, make_run: MakeRun
+) -> None:
+    run = make_run(ffmpeg=Path("/nowhere/ffmpeg"))
     with pytest.raises(MissingToolError, match="/nowhere/ffmpeg"):
         await run(tasks_for(video, tmp_path, 0, 72))
     assert run.retries == []
 
 
-async def test_full_disk_is_named_and_not_tried_again(video: SourceVideo, tmp_path: Path) -> None:
+async def test_full_disk_is_named_and_not_tried_again(
+    video: SourceVideo, tmp_path: Path, make_run: MakeRun
+) -> None:
     full = tmp_path / "full"
     full.mkdir()
     (task,) = tasks_for(video, full, 0, 72)
     limited = tmp_path / "ffmpeg-with-little-room"
     limited.write_text(f'#!/bin/sh\nulimit -f 2\nexec {find_ffmpeg()} "$@"\n')
     limited.chmod(0o755)
-    run = Run(ffmpeg=limited)
+    run = make_run(ffmpeg=limited)
     with pytest.raises(ResourceError, match="no space is left"):
         await run((task,))
     assert run.retries == []
     assert list(full.iterdir()) == []
 
 
-async def test_cancelling_leaves_no_partial_file(video: SourceVideo, tmp_path: Path) -> None:
+async def test_cancelling_leaves_no_partial_file(
+    video: SourceVideo, tmp_path: Path, make_run: MakeRun
+) -> None:
     out = tmp_path / "segments"
     out.mkdir()
-    run = Run()
+    run = make_run()
     with anyio.CancelScope() as scope:
         run.progress = _CancelAtFirst(scope)
         await run(tasks_for(video, out, 0, 36, 72))
@@ -180,9 +211,11 @@ class _CancelAtFirst(dict[int, int]):
         self._scope.cancel()
 
 
-async def test_tasks_may_come_while_others_are_encoded(video: SourceVideo, tmp_path: Path) -> None:
+async def test_tasks_may_come_while_others_are_encoded(
+    video: SourceVideo, tmp_path: Path, make_run: MakeRun
+) -> None:
     first, second = tasks_for(video, tmp_path, 0, 20, 72)
-    run, queue = Run(), LongestFirst([first])
+    run, queue = make_run(), LongestFirst([first])
 
     async def on_done(segment: EncodedSegment) -> None:
         run.done.append(segment)
@@ -208,11 +241,13 @@ def test_only_the_last_round_gets_more_parallelism(video: SourceVideo, tmp_path:
     assert with_lp_for_the_end(higher, 0, 4).lp == 4
 
 
-async def test_parallelism_never_changes_the_bytes(video: SourceVideo, tmp_path: Path) -> None:
+async def test_parallelism_never_changes_the_bytes(
+    video: SourceVideo, tmp_path: Path, make_run: MakeRun
+) -> None:
     (task,) = tasks_for(video, tmp_path, 0, 72)
     digests = set()
     for lp in (1, 2, 4):
-        run = Run()
+        run = make_run()
         out = tmp_path / f"lp{lp}.mkv"
         done = await run.executor.run(
             task.model_copy(update={"lp": lp, "output": out}), lambda _frames: None

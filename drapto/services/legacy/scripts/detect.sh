@@ -4,7 +4,7 @@
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.sh"
 
-SAMPLES=15       # places in the film that are looked at
+SAMPLES=10       # places in the film that are looked at
 SAMPLE_FRAMES=8  # at each
 LIMIT=0.094118   # what counts as black: code 24 of 255, ffmpeg's own default, at any bit depth
 
