@@ -13,6 +13,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -34,6 +35,25 @@ _GIB = 1024**3
 _OTHER_FFMPEG = "Use the bundled ffmpeg (unset DRAPTO_FFMPEG), or one built with it."
 
 
+@dataclass(frozen=True)
+class LegacyTool:
+    """A program that only the legacy scripts use. `instead`: what they do without it."""
+
+    name: str
+    program: str
+    package: str
+    variable: str = ""  # names another program
+    instead: str = ""
+
+
+LEGACY_TOOLS = (
+    LegacyTool("ffprobe", "ffprobe", "ffmpeg", variable="DRAPTO_FFPROBE"),
+    LegacyTool("mediainfo", "mediainfo", "mediainfo", variable="DRAPTO_MEDIAINFO"),
+    LegacyTool("GNU parallel", "parallel", "parallel", instead=", where xargs does the same"),
+    LegacyTool("ab-av1", "ab-av1", "", instead=", where a search of their own does the same"),
+)
+
+
 async def collect(
     *, ffmpeg: Path | None, encoders: Iterable[Encoder], places: Sequence[Path]
 ) -> tuple[DoctorLine, ...]:
@@ -52,6 +72,7 @@ async def collect(
         lines += _metrics(binary)
     lines += [_package("av", "PyAV"), _package("opencv-python-headless", "OpenCV")]
     lines += [_cpu(), _memory(), _gpu()]
+    lines += [_legacy_tool(tool) for tool in LEGACY_TOOLS]
     lines += _disks([*places, Path(tempfile.gettempdir())])
     lines.append(_line("python", "ok", f"{platform.python_version()} on {platform.platform()}"))
     return tuple(lines)
@@ -143,6 +164,19 @@ def _gpu() -> DoctorLine:
         found += sorted(str(node) for node in dri.glob("renderD*"))
     detail = f"found {', '.join(found)}; not used yet" if found else "none found; not used yet"
     return _line("GPU", "ok", detail)
+
+
+def _legacy_tool(tool: LegacyTool) -> DoctorLine:
+    """Nothing that an encode needs unless the legacy scripts serve a stage of it."""
+    found = shutil.which(os.environ.get(tool.variable, "") or tool.program)
+    name = f"legacy: {tool.name}"
+    if found is not None:
+        return _line(name, "ok", f"{found}; only for legacy stages")
+    detail = f"not found; only for legacy stages{tool.instead}"
+    if tool.instead:
+        return _line(name, "ok", detail)
+    advice = f"Only if the legacy scripts serve a stage: apt-get install {tool.package}"
+    return _line(name, "warning", detail, advice)
 
 
 def _disks(places: Sequence[Path]) -> list[DoctorLine]:
