@@ -14,9 +14,7 @@ What counts, and what does not:
 - Black frames and damaged ones say nothing. Fades can only say less than the picture they
   fade. Text on black says nothing before the first and after the last picture, nor in the last
   quarter of the film (credits); between pictures it is there to be read and stays.
-- A small mark in a bar that never moves nor changes, stands clear of the picture and is there
-  for most of the film is a station logo, and does not keep the bar. Anything else in a bar,
-  subtitles above all, does.
+- A station logo (logos.py) does not keep a bar. Anything else in it, subtitles above all, does.
 """
 
 from __future__ import annotations
@@ -30,6 +28,7 @@ import numpy.typing as npt
 from drapto.core.analysis import CropDecision
 from drapto.services.detection.crop_verdict import Box, CropEvidence, verdict, worth_cropping
 from drapto.services.detection.features import CELL_PX, U8, Bool, FeatureBackend
+from drapto.services.detection.logos import LogoWatch
 
 Plane = npt.NDArray[Any]
 
@@ -38,20 +37,7 @@ _WIDE_SHARE = 0.2
 _FAINT, _FAINT_PX = 40, 4  # 8-bit code and depth of what an encoder's ringing leaves in a bar
 _CREDITS_FROM = 0.75  # of the film
 _EDGE_EVERY = 4  # frames between two looks at the edges
-_LOGO_SIDE_SHARE = 0.2  # of the frame's width and height
-_LOGO_CHANGE = 12.0  # 8-bit codes, mean over the mark
-_LOGO_SHARE = 0.5  # of all pictures
-_LOGO_GAP_PX = 2
 _EDGE_PX = 4  # lines inside the edge, one of which has to be lit
-
-
-@dataclass
-class _Mark:
-    """A small thing seen in one bar: a logo, if it stays as it is."""
-
-    box: Box
-    patch: npt.NDArray[np.float32]
-    seen: int = 1
 
 
 def _nothing() -> npt.NDArray[np.float32]:
@@ -70,7 +56,7 @@ class CropDetector:
     _pictures: int = 0
     _edge_looks: int = 0
     _edges: dict[str, int] = field(default_factory=dict)
-    _marks: dict[str, _Mark] = field(default_factory=dict)
+    _logos: LogoWatch = field(default_factory=LogoWatch)
     _texts: list[tuple[int, int, Box]] = field(default_factory=list)  # frame, pictures before, box
     _mean: npt.NDArray[np.float32] | None = None
     _rows: npt.NDArray[np.float32] = field(default_factory=_nothing)  # brightest means so far
@@ -196,10 +182,9 @@ class CropDetector:
             box = lit[1]
         if self._is_ringing(side, box, full, bit_depth):
             return
-        if not self._is_mark(side, box, full, bit_depth):
-            mark = self._marks.pop(side, None)
-            assert self._picture is not None
-            self._picture = self._picture.grown(side, box.union(mark.box) if mark else box)
+        assert self._picture is not None
+        if not self._logos.may_be(side, box, self._picture, full, bit_depth):
+            self._picture = self._picture.grown(side, self._logos.given_up(side, box))
 
     def _grow_to_line(self, side: str, bar: Box, wide: npt.NDArray[np.intp]) -> None:
         first, last = int(wide[0]), int(wide[-1]) + 1
@@ -221,31 +206,6 @@ class CropDetector:
         strip = full[box.top : box.bottom, box.left : box.right]
         axis = 1 if side in ("top", "bottom") else 0
         return not self.backend.lit_cells(strip, above=_FAINT << (bit_depth - 8), axis=axis).any()
-
-    def _is_mark(self, side: str, box: Box, full: Plane, bit_depth: int) -> bool:
-        """Whether what is lit in a bar may be a logo: small, clear of the picture, unchanged."""
-        import cv2
-
-        assert self._picture is not None and self._shape is not None
-        height, width = self._shape
-        if box.bottom - box.top > _LOGO_SIDE_SHARE * height:
-            return False
-        if box.right - box.left > _LOGO_SIDE_SHARE * width:
-            return False
-        if box.spread(_LOGO_GAP_PX).touches(self._picture):
-            return False
-        mark = self._marks.get(side)
-        if mark is not None and not mark.box.spread(CELL_PX).contains(box):
-            return False
-        where = mark.box if mark else box
-        pixels = full[where.top : where.bottom, where.left : where.right]
-        patch = cv2.resize(pixels, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32)
-        patch *= 1.0 / (1 << (bit_depth - 8))
-        if mark is None:
-            self._marks[side] = _Mark(where, patch)
-            return True
-        mark.seen += 1
-        return float(np.abs(patch - mark.patch).mean()) <= _LOGO_CHANGE
 
     def _note_text(self, number: int, full: Plane, above: int) -> None:
         """Remember how far text on black reaches; `decide` says whether it is credits."""
@@ -291,12 +251,10 @@ class CropDetector:
         if self._picture is None or self._shape is None or self._mean is None:
             return CropDecision(reason="There is nothing but black and text on black.")
         picture = self._picture
-        logos = set()
-        for side, mark in self._marks.items():
-            if mark.seen >= _LOGO_SHARE * self._pictures:
-                logos.add(side)
-            else:
-                picture = picture.grown(side, mark.box)
+        logos = self._logos.seen_in_most(self._pictures)
+        for side, box in self._logos.marks():
+            if side not in logos:
+                picture = picture.grown(side, box)
         for number, pictures, box in self._texts:
             if pictures < self._pictures and number < _CREDITS_FROM * (self._last + 1):
                 picture = picture.union(box)
@@ -309,6 +267,6 @@ class CropDetector:
             brightest_rows=self._rows,
             brightest_columns=self._columns,
             mean_picture=self._mean / np.float32(self._pictures),
-            logos=frozenset(logos),
+            logos=logos,
         )
         return verdict(evidence)
