@@ -140,7 +140,7 @@ def _is_ever_slow(times: Sequence[float]) -> bool:
     return any(slowdown_alarm(served[:jobs], ROLLBACK) is not None for jobs in looks)
 
 
-def _figures() -> Iterator[str]:
+def figures() -> Iterator[str]:
     yield "true agreement  promoted  held  aborted   (gate 95 %, looks 100, 200, 400)"
     for agreement in (0.90, 0.93, 0.95, 0.97, 0.98, 0.99, 1.0):
         made = decisions(agreement)
@@ -165,5 +165,5 @@ def _figures() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    for line in _figures():
+    for line in figures():
         print(line)

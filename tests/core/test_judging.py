@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from drapto.core.judging import (
     tally,
 )
 from drapto.core.routing import Mode
-from tests.core.streams import A_WEEK, GATE, Seen, decisions
+from tests.core.streams import A_WEEK, GATE, Seen, decisions, figures
 
 
 def seen(
@@ -249,3 +250,10 @@ def test_errors_have_an_exact_chance_of_at_most_5_percent_for_other_gates_and_lo
         undecided[promotes | aborts] = 0
     assert promoted <= 0.05
     assert aborted <= 0.05
+
+
+@pytest.mark.slow
+def test_figures_of_the_page_are_those_of_the_simulation() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "judging.md"
+    for table in "\n".join(figures()).split("\n\n"):
+        assert table in page.read_text()
