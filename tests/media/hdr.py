@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 
-from tests.media.clips import hdr10
+from tests.media.clips import ffmpeg, hdr10
 
 _PREFIX_SEI = 39  # HEVC NAL unit type (ITU-T H.265, table 7-1)
 _SLICES = range(32)
@@ -60,3 +60,35 @@ def _with_unit(packet: bytes, unit: bytes) -> bytes:
     while packet[at + 4] >> 1 & 63 not in _SLICES:
         at += 4 + int.from_bytes(packet[at : at + 4], "big")
     return packet[:at] + len(unit).to_bytes(4, "big") + unit + packet[at:]
+
+
+def dolby_vision(directory: Path) -> Path:
+    """As `hdr10`, in MP4, with a Dolby Vision record (profile 8.1, level 6) but no RPU.
+
+    It is the 'dvvC' box of 'Dolby Vision Streams Within the ISO Base Media File Format' 2.0,
+    section 3.2.
+    """
+    out = directory / "dolby_vision.mp4"
+    plain = hdr10(directory, "hdr10_plain.mkv")
+    ffmpeg("-i", plain, "-c", "copy", "-tag:v", "hvc1", out)
+    profile, level, rpu, enhancement, base, compatibility = 8, 6, 1, 0, 1, 1
+    bits = f"{profile:07b}{level:06b}{rpu}{enhancement}{base}{compatibility:04b}{0:028b}"
+    record = b"\x01\x00" + int(bits, 2).to_bytes(6, "big") + bytes(16)
+    box = (8 + len(record)).to_bytes(4, "big") + b"dvvC" + record
+    out.write_bytes(_with_box(out.read_bytes(), box))
+    return out
+
+
+def _with_box(movie: bytes, box: bytes) -> bytes:
+    """Add `box` to the sample entry of the first track; 'moov' comes after the media data."""
+    grown = bytearray(movie)
+    at, end = 0, len(movie)
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"hvc1"):
+        while movie[at + 4 : at + 8] != name:
+            at += int.from_bytes(movie[at : at + 4], "big")
+            assert at < end, name
+        size = int.from_bytes(movie[at : at + 4], "big")
+        grown[at : at + 4] = (size + len(box)).to_bytes(4, "big")
+        end = at + size
+        at += 16 if name == b"stsd" else 8
+    return bytes(grown[:end]) + box + bytes(grown[end:])

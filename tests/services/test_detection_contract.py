@@ -26,7 +26,7 @@ from drapto.services.detection.features import NumpyBackend
 from drapto.services.detection.service import Analyzed, StreamingDetection
 from drapto.services.legacy.adapter import LegacyDetection
 from tests.legacy import needs_tools, packaged
-from tests.media import clips
+from tests.media import clips, hdr
 from tests.media.film import (
     blank,
     damage,
@@ -83,7 +83,9 @@ async def test_everything_is_told_about_one_film(service: DetectionService, tmp_
         assert 2 < found.grain < 4
 
 
-@pytest.mark.parametrize("builder", [clips.hdr10, clips.hlg, clips.simple])
+@pytest.mark.parametrize(
+    "builder", [clips.hdr10, clips.hlg, clips.simple, hdr.hdr10_plus, hdr.dolby_vision]
+)
 async def test_colour_is_that_of_the_stream_to_the_last_digit(
     service: DetectionService, builder: Callable[[Path], Path], tmp_path: Path
 ) -> None:
@@ -92,7 +94,8 @@ async def test_colour_is_that_of_the_stream_to_the_last_digit(
     video = await reader.open_video(media, media.tracks[0], tmp_path)
     found = await service.analyze(video, EncodeOptions(), ignore)
     assert found.color == video.track.color
-    assert (found.color.mastering_display is not None) == (builder is clips.hdr10)
+    assert (found.color.mastering_display is None) == (builder in (clips.hlg, clips.simple))
+    assert (found.color.dolby_vision is None) == (builder is not hdr.dolby_vision)
 
 
 @pytest.mark.parametrize("frames", [1, 2])
