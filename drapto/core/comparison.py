@@ -101,8 +101,8 @@ class Comparison(Value):
     revision: str = ""
     mode: str = ""
     reproduce: str = ""  # a command line that runs both sides again
-    # 'size_ratio' (new / legacy bytes), 'vmaf_mean_difference', 'vmaf_p1_difference' (new - legacy);
-    # in an A/A run the candidate stands for new
+    # 'size_ratio' (new / legacy bytes), 'vmaf_mean_difference', 'vmaf_p1_difference' (new -
+    # legacy); in an A/A run the candidate stands for new
     measures: dict[str, float] = {}
 
     @property

@@ -33,6 +33,10 @@ from drapto.core.watching import (
     slowdown_alarm,
 )
 
+# A critical comparison is acted on when it is recorded. The newest are read again for the case
+# that the process that found it ended before it could act.
+_RECENT_COMPARISONS = 50
+
 _FAILURES = (DraptoError, OSError)
 _T = TypeVar("_T")
 
@@ -105,12 +109,12 @@ class PerformanceMonitor:
             await self._store.record_served(news)
 
     async def _rebuilt(self, stage: RoutedStage, revision: str) -> Performance:
-        """Read anew every time: some milliseconds, against a job of minutes."""
+        """Read anew every time: a twentieth of a second, against a job of minutes."""
         store = self._store
         return Performance(
             new=await store.served(stage, revision, limit=RECENT_JOBS, side=Side.NEW),
             legacy=await store.served(stage, limit=RECENT_JOBS, side=Side.LEGACY),
-            comparisons=await store.comparisons(stage, revision, limit=RECENT_JOBS),
+            comparisons=await store.comparisons(stage, revision, limit=_RECENT_COMPARISONS),
         )
 
 
