@@ -1,15 +1,33 @@
-"""What every segmentation must hold, and what the new one adds."""
+"""What every segmentation must hold, and what the new one adds.
+
+Every implementation joins by a line in SERVICES.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drapto.core.analysis import Scene
+from drapto.core.analysis import Scene, VideoAnalysis
+from drapto.core.interfaces import SegmentationService
+from drapto.core.job import EncodeOptions
 from drapto.core.segments import Segment
-from drapto.services.segmentation.service import SegmentPlanner, frames_in, plan_segments
+from drapto.infrastructure.ffmpeg.decode import decode_segment
+from drapto.infrastructure.ffmpeg.reader import PyAvReader
+from drapto.services.legacy.adapter import LegacySegmentation
+from drapto.services.segmentation.service import (
+    SceneSegmentation,
+    SegmentPlanner,
+    frames_in,
+    plan_segments,
+)
+from tests.legacy import needs_tools, packaged
+from tests.media import clips
 
 FPS = Fraction(24)
 
@@ -37,6 +55,38 @@ def assert_covers(segments: tuple[Segment, ...], frames: int) -> None:
     assert [s.start for s in segments] == borders[:-1]
     assert borders[-1] == frames
     assert all(s.frames > 0 for s in segments)
+
+
+SERVICES: dict[str, Callable[[Path], SegmentationService]] = {
+    "new": lambda _directory: SceneSegmentation(),
+    "legacy": lambda directory: LegacySegmentation(packaged(directory)),
+}
+
+
+@pytest.mark.parametrize("name", ["new", pytest.param("legacy", marks=needs_tools)])
+@pytest.mark.parametrize(
+    "builder",
+    [clips.simple, clips.vfr, clips.ts, clips.edit_list, clips.raw_h264, clips.start_offset],
+)
+async def test_segments_cover_every_frame_of_a_real_file_once(
+    name: str, builder: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    service, reader = SERVICES[name](tmp_path), PyAvReader()
+    media = await reader.probe(builder(tmp_path))
+    video = await reader.open_video(media, media.tracks[0], tmp_path)
+    frames = len(video.index)
+    analysis = VideoAnalysis(scenes=(Scene(start=0, end=30), Scene(start=30, end=frames)))
+    options = EncodeOptions()
+    for _ in range(2):  # and again: what an earlier run left is no obstacle
+        segments = await service.plan(video, analysis, options)
+        assert_covers(segments, frames)
+    for segment in segments:
+        if segment.path is not None:
+            assert (await decode_segment(segment.path)).frames == segment.frames
+    planner = service.planner(video, options)
+    if planner is not None:
+        arrived = [s for scene in analysis.scenes for s in planner.add_scene(scene.end)]
+        assert arrived == list(segments[: len(arrived)])
 
 
 @given(

@@ -55,6 +55,13 @@ counted=$(count_all count_frames)
 total=$(awk '{ n += $2 } END { print n + 0 }' <<<"$counted")
 if [[ -n ${DRAPTO_FRAMES-} && $total != "$DRAPTO_FRAMES" ]]; then
   counted=$(count_all decode_and_count)
+  total=$(awk '{ n += $2 } END { print n + 0 }' <<<"$counted")
+  if [[ $total != "$DRAPTO_FRAMES" ]]; then # an edit list hides frames that a copy shows again
+    say "cutting gives $total frames instead of $DRAPTO_FRAMES; the film stays in one piece"
+    rm -f -- [0-9]*.mkv
+    printf '{\n  "segments": [{"start": 0, "end": %s}]\n}\n' "$DRAPTO_FRAMES"
+    exit
+  fi
 fi
 
 awk 'BEGIN { printf "{\n  \"segments\": [" }
