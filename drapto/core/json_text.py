@@ -15,6 +15,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from pydantic import BaseModel
@@ -25,8 +26,9 @@ _FIRST_BYTE, _SURROGATE = 0x80, 0xDC00  # PEP 383: the byte b, 0x80 or more, is 
 
 
 def dumps(value: Any, *, indent: int | None = None, ascii_only: bool = True) -> str:
-    """Paths, fractions ('24000/1001') and other objects become strings, sets sorted lists,
-    numbers that are none (NaN, infinity) null. With `indent` spaces over lines, else on one."""
+    """Paths, fractions ('24000/1001') and other objects become strings, times those of ISO 8601,
+    sets sorted lists, numbers that are none (NaN, infinity) null. With `indent` spaces over
+    lines, else on one."""
     return json.dumps(_plain(value), indent=indent, ensure_ascii=ascii_only, allow_nan=False)
 
 
@@ -72,7 +74,7 @@ def _plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, bool | int):
         return value
-    return escape(str(value))
+    return value.isoformat() if isinstance(value, date) else escape(str(value))
 
 
 def _restored(value: Any) -> Any:

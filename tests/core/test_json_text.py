@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
@@ -56,3 +57,9 @@ def test_number_that_is_none_becomes_null_and_the_rest_plain() -> None:
     assert dumps((Path("/a"), Fraction(24000, 1001), None, True)) == (
         '["/a", "24000/1001", null, true]'
     )
+
+
+def test_times_are_written_as_iso_8601() -> None:
+    at = datetime(2026, 1, 2, 3, 4, 5, 600, tzinfo=UTC)
+    assert loads(dumps({"at": at})) == {"at": "2026-01-02T03:04:05.000600+00:00"}
+    assert loads(dumps(at.date())) == "2026-01-02"

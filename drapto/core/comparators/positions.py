@@ -25,7 +25,8 @@ def compare_positions(
 
     `i` counts all of both sides in order, a matched pair once, so that `cuts[0]` is the first
     cut that anybody found. F1 decides: while it is high enough, single ones are listed but are
-    no discrepancies. One that a person said to ignore counts as if it were matched.
+    no discrepancies, and all carry its distance, so that what excuses F1 excuses them. One that
+    a person said to ignore counts as if it were matched.
     """
     if sheet.is_skipped(name):
         return
@@ -35,12 +36,14 @@ def compare_positions(
     enough = matched.f1 >= f1_at_least - 1e-9
     forgiven = f1(len(matched.pairs) + spared, len(odd) - spared)
     is_forgiven = spared > 0 and forgiven >= f1_at_least - 1e-9
+    distance = 1 - (forgiven if is_forgiven and not enough else matched.f1)
+    tolerance = 1 - f1_at_least
     severity = sheet.measured(
         f"{name}.f1",
         count(len(legacy), "frame"),
         count(len(new), "frame"),
-        1 - (forgiven if is_forgiven and not enough else matched.f1),
-        1 - f1_at_least,
+        distance,
+        tolerance,
         detail=f"F1 {matched.f1:.3f}: {len(matched.pairs)} found by both, "
         f"{len(matched.only_left)} by legacy alone, {len(matched.only_right)} by new alone.",
     )
@@ -57,8 +60,8 @@ def compare_positions(
                 severity=severity,
                 legacy=f"frame {frame}" if is_legacy else "none",
                 new="none" if is_legacy else f"frame {frame}",
-                distance=1.0,
-                tolerance=0.0,
+                distance=distance,
+                tolerance=tolerance,
                 detail=f"Found by {'legacy' if is_legacy else 'new'} alone.",
             )
         )
