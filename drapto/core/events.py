@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from drapto.core.comparison import Comparison, Served
 from drapto.core.job import EncodeResult, Stage, TrackOutcome
 from drapto.core.media import Value
+from drapto.core.routing import RoutedStage
 
 
 class JobStarted(Value):
@@ -109,6 +111,33 @@ class LeaksFound(Value):
     temporary_files: tuple[str, ...]
 
 
+class ComparisonDone(Value):
+    """A shadow run of a finished job has ended; its outcome changes nothing of the job."""
+
+    event: Literal["comparison_done"] = "comparison_done"
+    job: str
+    comparison: Comparison
+
+
+class StageServed(Value):
+    """A stage that flags route has been served, by the side that was asked or by legacy for it."""
+
+    event: Literal["stage_served"] = "stage_served"
+    job: str
+    served: Served
+
+
+class StageRolledBack(Value):
+    """A stage goes back to legacy by itself, from the next job on."""
+
+    event: Literal["stage_rolled_back"] = "stage_rolled_back"
+    job: str  # the one after which it was decided
+    stage: RoutedStage
+    revision: str  # the candidate revision that failed
+    why: str
+    problem: str = ""  # why it could not be saved; empty if it was
+
+
 class CommandPlanned(Value):
     """Only with --dry-run: a command that would have run."""
 
@@ -157,6 +186,9 @@ Event = Annotated[
     | SegmentRetried
     | WarningRaised
     | LeaksFound
+    | ComparisonDone
+    | StageServed
+    | StageRolledBack
     | CommandPlanned
     | JobFinished
     | JobFailed

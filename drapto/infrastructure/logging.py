@@ -22,7 +22,9 @@ from typing import Any, cast
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
+from drapto.core.comparison import Comparison, FieldResult, Outcome, Severity
 from drapto.core.events import (
+    ComparisonDone,
     Event,
     JobFailed,
     JobFinished,
@@ -32,6 +34,8 @@ from drapto.core.events import (
     SegmentProgress,
     SegmentRetried,
     StageProgress,
+    StageRolledBack,
+    StageServed,
     StageStarted,
     WarningRaised,
 )
@@ -64,7 +68,10 @@ def stderr_logger(level: str = "info") -> FilteringBoundLogger:
 
 
 class LogSink:
-    """An EventSink: every event becomes one log line with job, stage and segment."""
+    """An EventSink: every event becomes one log line with job, stage and segment.
+
+    A comparison is followed by one line for each of its discrepancies.
+    """
 
     def __init__(self, logger: FilteringBoundLogger) -> None:
         self._logger = logger
@@ -79,10 +86,24 @@ class LogSink:
             self._stage = event.stage
         elif isinstance(event, JobFinished):
             fields = {"job": event.job, **_result_facts(event)}
+        elif isinstance(event, ComparisonDone):
+            fields = {"job": event.job, **_comparison_facts(event.comparison)}
+        elif isinstance(event, StageServed):
+            fields = {"job": event.job, **event.served.model_dump(exclude={"job", "at"})}
         if isinstance(event, SegmentProgress | SegmentFinished | SegmentRetried):
             fields["stage"] = Stage.ENCODING
         fields.setdefault("stage", self._stage)
-        write: Callable[..., Any] = getattr(self._logger, _level_of(event))
+        self._write(_level_of(event), name, fields)
+        if isinstance(event, ComparisonDone):
+            self._discrepancies(event.job, event.comparison)
+
+    def _discrepancies(self, job: str, comparison: Comparison) -> None:
+        about = {"job": job, "stage": comparison.stage, "id": comparison.id}
+        for found in comparison.discrepancies:
+            self._write(_level_of_field(found), "discrepancy", about | found.model_dump())
+
+    def _write(self, level: str, name: str, fields: dict[str, Any]) -> None:
+        write: Callable[..., Any] = getattr(self._logger, level)
         write(name, **fields)
 
 
@@ -96,11 +117,29 @@ def _result_facts(event: JobFinished) -> dict[str, Any]:
     return {name: getattr(result, name) for name in names}
 
 
+def _comparison_facts(comparison: Comparison) -> dict[str, Any]:
+    """What a person reads; the fields have lines of their own, and the store has all of it."""
+    names = (
+        "id", "stage", "primary", "candidate", "outcome", "reason", "primary_s", "candidate_s",
+        "revision", "mode",
+    )  # fmt: skip
+    return {name: getattr(comparison, name) for name in names}
+
+
+def _level_of_field(found: FieldResult) -> str:
+    return "info" if found.severity is Severity.IGNORED else "warning"
+
+
 def _level_of(event: Event) -> str:
     if isinstance(event, SegmentProgress | StageProgress):
         return "debug"
-    if isinstance(event, WarningRaised | SegmentRetried | LeaksFound):
+    if isinstance(event, WarningRaised | SegmentRetried | LeaksFound | StageRolledBack):
         return "warning"
+    if isinstance(event, StageServed):
+        return "warning" if event.served.failed else "info"
+    if isinstance(event, ComparisonDone):
+        outcome = event.comparison.outcome
+        return "info" if outcome.agrees or outcome is Outcome.SKIPPED else "warning"
     return "error" if isinstance(event, JobFailed) else "info"
 
 

@@ -16,7 +16,9 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from drapto.core.comparison import Comparison, Outcome, Served
 from drapto.core.events import (
+    ComparisonDone,
     Event,
     JobFailed,
     JobFinished,
@@ -25,8 +27,11 @@ from drapto.core.events import (
     SegmentFinished,
     SegmentRetried,
     StageFinished,
+    StageRolledBack,
+    StageServed,
     WarningRaised,
 )
+from drapto.core.routing import RoutedStage, Side
 from drapto.infrastructure.files import translate, write_atomically
 
 # A segment of 1 s to 10 s takes from a second (small, fast preset) to half an hour (4K, slow).
@@ -46,6 +51,7 @@ class Metrics:
         self._running: set[str] = set()
         self._make_job_metrics()
         self._make_segment_metrics()
+        self._make_routing_metrics()
 
     def _make_job_metrics(self) -> None:
         registry = self.registry
@@ -111,6 +117,47 @@ class Metrics:
             registry=registry,
         )
 
+    def _make_routing_metrics(self) -> None:
+        registry = self.registry
+        self._comparisons = Counter(
+            "drapto_shadow_comparisons",
+            "Shadow runs of one side against the other that ended, by outcome",
+            ["stage", "outcome"],
+            registry=registry,
+        )
+        self._noise_runs = Counter(
+            "drapto_shadow_noise_runs",
+            "Shadow runs of legacy against itself that ended, by outcome",
+            ["stage", "outcome"],
+            registry=registry,
+        )
+        self._candidate_seconds = Histogram(
+            "drapto_shadow_candidate_seconds",
+            "Wall time of the candidate of a shadow run",
+            ["stage", "outcome"],
+            buckets=_STAGE_SECONDS,
+            registry=registry,
+        )
+        self._shadows_dropped = Counter(
+            "drapto_shadow_dropped", "Shadow runs that were dropped", registry=registry
+        )
+        self._served = Counter(
+            "drapto_stage_served",
+            "Stages of jobs served, by the side that was asked first",
+            ["stage", "side", "failed"],
+            registry=registry,
+        )
+        self._rollbacks = Counter(
+            "drapto_rollbacks", "Automatic rollbacks to legacy", ["stage"], registry=registry
+        )
+        for stage in RoutedStage:
+            self._rollbacks.labels(stage.value)
+            for side, failed in ((Side.LEGACY, "no"), (Side.NEW, "no"), (Side.NEW, "yes")):
+                self._served.labels(stage.value, side.value, failed)
+            for outcome in Outcome:
+                self._comparisons.labels(stage.value, outcome.value)
+                self._noise_runs.labels(stage.value, outcome.value)
+
     def emit(self, event: Event) -> None:
         with self._lock:
             match event:
@@ -133,6 +180,12 @@ class Metrics:
                     self._count_leaks(event)
                 case WarningRaised():
                     self._warnings.inc()
+                case ComparisonDone():
+                    self._compared(event.comparison)
+                case StageServed():
+                    self._count_served(event.served)
+                case StageRolledBack():
+                    self._rollbacks.labels(event.stage.value).inc()
                 case _:
                     pass
             self._jobs_running.set(len(self._running))
@@ -160,6 +213,18 @@ class Metrics:
         self._leaks.labels("processes").inc(len(event.processes))
         self._leaks.labels("open_files").inc(len(event.open_files))
         self._leaks.labels("temporary_files").inc(len(event.temporary_files))
+
+    def _compared(self, comparison: Comparison) -> None:
+        labels = (comparison.stage.value, comparison.outcome.value)
+        (self._noise_runs if comparison.is_aa else self._comparisons).labels(*labels).inc()
+        if comparison.outcome is Outcome.SKIPPED:
+            self._shadows_dropped.inc()
+        elif comparison.candidate_s > 0:
+            self._candidate_seconds.labels(*labels).observe(comparison.candidate_s)
+
+    def _count_served(self, served: Served) -> None:
+        failed = "yes" if served.failed else "no"
+        self._served.labels(served.stage.value, served.side.value, failed).inc()
 
     def text(self) -> bytes:
         """Everything in Prometheus text format 0.0.4."""

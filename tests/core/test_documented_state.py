@@ -47,4 +47,4 @@ def test_every_metric_is_documented() -> None:
         for line in Metrics().text().decode().splitlines()
         if line.startswith("# TYPE") and not line.split()[2].endswith("_created")
     }
-    assert exposed == set(re.findall(r"`(drapto_\w+?)(?:\{\w+\})?`", section))
+    assert exposed == set(re.findall(r"`(drapto_\w+?)(?:\{[\w,]+\})?`", section))

@@ -7,20 +7,26 @@ import json
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import structlog
 
+from drapto.core.comparison import Comparison, FieldResult, Outcome, Served, Severity
 from drapto.core.events import (
+    ComparisonDone,
     JobFailed,
     JobStarted,
     SegmentProgress,
     SegmentRetried,
+    StageRolledBack,
+    StageServed,
     StageStarted,
     WarningRaised,
 )
 from drapto.core.job import Stage
+from drapto.core.routing import RoutedStage, Side
 from drapto.infrastructure.logging import LogSink, job_logger, log_path, stderr_logger
 
 
@@ -61,6 +67,52 @@ def test_events_carry_the_stage_they_happened_in(tmp_path: Path) -> None:
         ("warning", "segment_retried", "encoding", 7),
     ]
     assert all(x["job"] == "j1" for x in lines)
+
+
+def test_a_comparison_is_one_line_and_each_discrepancy_another(tmp_path: Path) -> None:
+    def field(name: str, severity: Severity) -> FieldResult:
+        return FieldResult(
+            field=name, severity=severity, legacy="a", new="b", distance=1, tolerance=0
+        )
+
+    fields = (
+        field("cuts.f1", Severity.WITHIN),
+        field("crop.top", Severity.CRITICAL),
+        field("size.ratio", Severity.IGNORED),
+    )
+    done = Comparison(
+        id="5d1e90b7c2aa", at=datetime(2026, 1, 2, tzinfo=UTC), job="j1", source=Path("in"),
+        stage=RoutedStage.DETECTION, primary=Side.LEGACY, candidate=Side.NEW,
+        outcome=Outcome.CRITICAL, reason="r", fields=fields,
+    )  # fmt: skip
+    sink = LogSink(job_logger(log_path(tmp_path), job="j1"))
+    sink.emit(ComparisonDone(job="j1", comparison=done))
+    first, *rest = lines_of(tmp_path / "log.jsonl")
+    assert (first["event"], first["level"], first["stage"], first["outcome"]) == (
+        "comparison_done", "warning", "detection", "critical",
+    )  # fmt: skip
+    assert "fields" not in first
+    assert [(x["event"], x["level"], x["field"], x["id"], x["stage"]) for x in rest] == [
+        ("discrepancy", "warning", "crop.top", "5d1e90b7c2aa", "detection"),
+        ("discrepancy", "info", "size.ratio", "5d1e90b7c2aa", "detection"),
+    ]
+
+
+def test_a_stage_that_legacy_had_to_serve_is_a_warning(tmp_path: Path) -> None:
+    sink = LogSink(job_logger(log_path(tmp_path), job="j1"))
+    served = Served(at=datetime(2026, 1, 2, tzinfo=UTC), job="j1", stage=RoutedStage.ENCODING,
+                    side=Side.NEW)  # fmt: skip
+    failed = served.model_copy(update={"failed": True, "reason": "it crashed"})
+    sink.emit(StageServed(job="j1", served=served))
+    sink.emit(StageServed(job="j1", served=failed))
+    sink.emit(StageRolledBack(job="j1", stage=RoutedStage.ENCODING, revision="3", why="w"))
+    lines = lines_of(tmp_path / "log.jsonl")
+    assert [(x["event"], x["level"], x["stage"]) for x in lines] == [
+        ("stage_served", "info", "encoding"),
+        ("stage_served", "warning", "encoding"),
+        ("stage_rolled_back", "warning", "encoding"),
+    ]
+    assert lines[1]["reason"] == "it crashed"
 
 
 def test_lines_below_the_level_are_not_written(tmp_path: Path) -> None:

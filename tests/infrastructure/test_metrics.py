@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from drapto.core.comparison import Comparison, Outcome, Served
 from drapto.core.errors import DraptoError
 from drapto.core.events import (
     CommandPlanned,
+    ComparisonDone,
+    Event,
     JobFailed,
     JobFinished,
     JobStarted,
@@ -19,9 +23,12 @@ from drapto.core.events import (
     SegmentProgress,
     SegmentRetried,
     StageFinished,
+    StageRolledBack,
+    StageServed,
     WarningRaised,
 )
 from drapto.core.job import EncodeResult, Stage
+from drapto.core.routing import RoutedStage, Side
 from drapto.core.segments import VideoSettings
 from drapto.infrastructure.metrics import Metrics
 
@@ -189,3 +196,52 @@ def test_the_file_is_replaced_whole_and_readable_by_the_collector(tmp_path: Path
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(DraptoError, match=r"metrics file .* cannot be written"):
         metrics.write(tmp_path / "missing" / "drapto.prom")
+
+
+def compared(outcome: Outcome, candidate: Side = Side.NEW, candidate_s: float = 5) -> Event:
+    comparison = Comparison(
+        id="5d1e90b7c2aa", at=datetime(2026, 1, 2, tzinfo=UTC), job="j", source=Path("in"),
+        stage=RoutedStage.DETECTION, primary=Side.LEGACY, candidate=candidate, outcome=outcome,
+        reason="r", candidate_s=candidate_s,
+    )  # fmt: skip
+    return ComparisonDone(job="j", comparison=comparison)
+
+
+def stage_served(side: Side, failed: bool = False) -> Event:
+    served = Served(
+        at=datetime(2026, 1, 2, tzinfo=UTC), job="j", stage=RoutedStage.ENCODING, side=side,
+        failed=failed,
+    )  # fmt: skip
+    return StageServed(job="j", served=served)
+
+
+def test_shadow_runs_are_counted_by_stage_and_outcome_and_noise_apart() -> None:
+    metrics = Metrics()
+    metrics.emit(compared(Outcome.MATCH))
+    metrics.emit(compared(Outcome.CRITICAL, candidate_s=30))
+    metrics.emit(compared(Outcome.MISMATCH, candidate=Side.LEGACY))
+    metrics.emit(compared(Outcome.SKIPPED, candidate_s=0))
+    found = values(metrics)
+    expected = {
+        "drapto_shadow_comparisons_total{outcome=match,stage=detection}": 1,
+        "drapto_shadow_comparisons_total{outcome=critical,stage=detection}": 1,
+        "drapto_shadow_comparisons_total{outcome=mismatch,stage=detection}": 0,
+        "drapto_shadow_noise_runs_total{outcome=mismatch,stage=detection}": 1,
+        "drapto_shadow_candidate_seconds_sum{outcome=critical,stage=detection}": 30,
+        "drapto_shadow_candidate_seconds_count{outcome=skipped,stage=detection}": None,
+        "drapto_shadow_dropped_total": 1,
+    }
+    assert {name: found.get(name) for name in expected} == expected
+
+
+def test_who_served_and_rollbacks_are_counted_from_zero_on() -> None:
+    metrics = Metrics()
+    assert values(metrics)["drapto_rollbacks_total{stage=encoding}"] == 0
+    metrics.emit(stage_served(Side.NEW))
+    metrics.emit(stage_served(Side.NEW, failed=True))
+    metrics.emit(StageRolledBack(job="j", stage=RoutedStage.ENCODING, revision="3", why="w"))
+    found = values(metrics)
+    assert found["drapto_stage_served_total{failed=no,side=new,stage=encoding}"] == 1
+    assert found["drapto_stage_served_total{failed=yes,side=new,stage=encoding}"] == 1
+    assert found["drapto_stage_served_total{failed=no,side=legacy,stage=encoding}"] == 0
+    assert found["drapto_rollbacks_total{stage=encoding}"] == 1
