@@ -24,6 +24,10 @@ def encode(
     no_strict_tracks: o.NoStrictTracks = False,
     workers: o.Workers = None,
     memory: o.Memory = None,
+    route: o.Route = None,
+    priority: o.Priority = None,
+    no_wait_shadow: o.NoWaitShadow = False,
+    wait_shadow: o.WaitShadow = False,
     overwrite: o.Overwrite = False,
     no_resume: o.NoResume = False,
     keep_work: o.KeepWork = False,
@@ -50,6 +54,7 @@ def encode(
         "video_stream": video_stream, "workers": workers, "memory_gib": memory,
         "strict_tracks": _either(strict_tracks, no_strict_tracks),
         "keep_work": _either(keep_work, no_keep_work), "work_dir": work_dir,
+        "priority": priority, "wait_shadow": _either(wait_shadow, no_wait_shadow),
     }  # fmt: skip
     run = {"overwrite": overwrite, "resume": not no_resume, "dry_run": dry_run}
 
@@ -58,7 +63,8 @@ def encode(
 
         call = Call(
             inputs=tuple(inputs), output=output, flags=flags, run=run, config_file=config,
-            metrics_file=metrics_file, json_lines=json_lines, verbose=verbose, quiet=quiet,
+            routes=tuple(route or ()), metrics_file=metrics_file, json_lines=json_lines,
+            verbose=verbose, quiet=quiet,
         )  # fmt: skip
         jobs, work = prepare(call, stop)
         return await jobs.all(work, stop)

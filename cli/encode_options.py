@@ -92,6 +92,22 @@ DryRun = Annotated[bool, _switch(
     "--dry-run", panel=FILES, help_text="Print the plan and the commands, encode nothing."
 )]  # fmt: skip
 
+Route = Annotated[list[str] | None, _text(
+    "--route", "STAGE=MODE", MACHINE,
+    "Who serves a stage of this one run, such as detection=legacy. May be given for every stage. "
+    "(default: as the flags say; see drapto flags list)",
+)]  # fmt: skip
+Priority = Annotated[str | None, _text(
+    "--priority", "low|normal|high", MACHINE,
+    "What rules of the flags can ask about; it changes nothing else. (default: normal)",
+)]  # fmt: skip
+NoWaitShadow = Annotated[bool, _switch(
+    "--no-wait-shadow", panel=MACHINE,
+    help_text="Leave the comparison with the other side of a stage to a process in the background. "
+    "(default: wait for it, when there is one)",
+)]  # fmt: skip
+WaitShadow = Annotated[bool, _undo("--wait-shadow")]
+
 JsonLines = Annotated[bool, _switch(
     "--json", panel=OUTPUT,
     help_text="Print one JSON event a line on stdout; the log goes to stderr.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from cli.runtime import StdoutLines, Stop
 from drapto.core.errors import DraptoError, UsageError
 from drapto.core.events import JobFailed
 from drapto.core.interfaces import EventSink
+from drapto.core.routing import Mode, RoutedStage
 from drapto.infrastructure.logging import LogSink, stderr_logger
 from drapto.infrastructure.metrics import Metrics
 from drapto.infrastructure.settings import Settings, load_settings
@@ -31,6 +32,7 @@ class Call:
     output: str
     flags: Mapping[str, Any]
     run: Mapping[str, bool]
+    routes: tuple[str, ...] = ()  # 'stage=mode'
     config_file: Path | None = None
     metrics_file: Path | None = None
     json_lines: bool = False
@@ -50,6 +52,7 @@ def prepare(call: Call, stop: Stop) -> tuple[Jobs, Work]:
     )
     try:
         settings, work = _judge(call)
+        routes = parse_routes(call.routes)
     except (DraptoError, OSError) as error:
         frontend.emit(_refused(call, describe(error)))
         raise
@@ -62,13 +65,14 @@ def prepare(call: Call, stop: Stop) -> tuple[Jobs, Work]:
     jobs = Jobs(
         settings=settings,
         options=settings.encode_options(),
-        run=settings.run_options(**call.run),
+        run=settings.run_options(**call.run, routes=routes),
         frontend=frontend,
         view=view,
         sinks=sinks,
         metrics=metrics,
         metrics_file=call.metrics_file,
         verbose=call.verbose,
+        quiet=call.quiet,
     )
     return jobs, work
 
@@ -81,6 +85,25 @@ def _judge(call: Call) -> tuple[Settings, Work]:
     if call.metrics_file:
         _check_metrics_file(call.metrics_file)
     return settings, plan_work(call.inputs, call.output)
+
+
+ROUTABLE = tuple(mode for mode in Mode if mode is not Mode.ROLLED_BACK)
+
+
+def parse_routes(texts: Iterable[str]) -> dict[RoutedStage, Mode]:
+    """'detection=legacy' and the like. Errors: UsageError."""
+    routes: dict[RoutedStage, Mode] = {}
+    for text in texts:
+        stage, _, mode = text.partition("=")
+        try:
+            routes[RoutedStage(stage)] = ROUTABLE[ROUTABLE.index(Mode(mode))]
+        except ValueError:
+            stages, modes = ", ".join(RoutedStage), ", ".join(ROUTABLE)
+            raise UsageError(
+                f"--route {text} is no route.",
+                hint=f"Give STAGE=MODE, with a stage of {stages}, and a mode of {modes}.",
+            ) from None
+    return routes
 
 
 def _stderr_level(call: Call, settings: Settings) -> str:

@@ -43,6 +43,7 @@ class Jobs:
     metrics: Metrics | None = None
     metrics_file: Path | None = None
     verbose: bool = False
+    quiet: bool = False
     rows: list[BatchRow] = field(default_factory=list)
 
     async def all(self, work: Work, stop: Stop) -> int:
@@ -54,11 +55,36 @@ class Jobs:
                     code = await self._batch(drapto, work, stop)
                 else:
                     code = await self._one(drapto, work.plan.items[0], stop)
+                await self._shadows(drapto, stop)
             return code
         finally:
             self._write_metrics()
             if stop.reason and code == INTERRUPTED:  # and not just too late
                 self._say_interrupted()
+
+    async def _shadows(self, drapto: Drapto, stop: Stop) -> None:
+        """The results are there: what is compared beside them can be waited for, or dropped.
+
+        Neither changes the exit code any more.
+        """
+        if not drapto.shadows_waiting:
+            return
+        runs = count(drapto.shadows_waiting, "shadow run")
+        if not self.settings.wait_shadow:
+            await drapto.detach_shadows()
+            self._note(f"{runs} left to the background; `drapto shadow report` tells the outcome.")
+            return
+        self._note(f"Waiting for {runs}, to compare both sides. Ctrl-C drops what is left.")
+        with anyio.CancelScope() as scope:
+            stop.arm(scope)
+            for found in await drapto.run_shadows():
+                self._note(f"Shadow run of {found.stage}: {found.outcome}. {found.reason}")
+        if scope.cancelled_caught:
+            self._note("The shadow runs were dropped.")
+
+    def _note(self, text: str) -> None:
+        if not self.quiet:
+            say(text)
 
     async def _batch(self, drapto: Drapto, work: Work, stop: Stop) -> int:
         for item in work.plan.skipped:

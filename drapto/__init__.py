@@ -17,6 +17,7 @@ from drapto._version import __version__
 if TYPE_CHECKING:
     from drapto.api import Analysis, Drapto, Run, encode
     from drapto.core.analysis import CropDecision, Interlacing, Scene, VideoAnalysis
+    from drapto.core.comparison import Comparison, Outcome
     from drapto.core.doctor import DoctorLine
     from drapto.core.errors import (
         DraptoError,
@@ -36,12 +37,14 @@ if TYPE_CHECKING:
     from drapto.core.interfaces import EventSink, SourceVideo
     from drapto.core.job import EncodeOptions, EncodeResult, RunOptions, TrackOutcome
     from drapto.core.media import ColorInfo, CropRect, FrameIndex, MediaInfo, Track
+    from drapto.core.routing import Mode, RoutedStage, Side
     from drapto.core.segments import Segment
     from drapto.infrastructure.settings import Settings
 
 _HOME = {
     "drapto.api": ("Analysis", "Drapto", "Run", "encode"),
     "drapto.core.analysis": ("CropDecision", "Interlacing", "Scene", "VideoAnalysis"),
+    "drapto.core.comparison": ("Comparison", "Outcome"),
     "drapto.core.doctor": ("DoctorLine",),
     "drapto.core.errors": (
         "DraptoError",
@@ -61,6 +64,7 @@ _HOME = {
     "drapto.core.interfaces": ("EventSink", "SourceVideo"),
     "drapto.core.job": ("EncodeOptions", "EncodeResult", "RunOptions", "TrackOutcome"),
     "drapto.core.media": ("ColorInfo", "CropRect", "FrameIndex", "MediaInfo", "Track"),
+    "drapto.core.routing": ("Mode", "RoutedStage", "Side"),
     "drapto.core.segments": ("Segment",),
     "drapto.infrastructure.settings": ("Settings",),
 }
@@ -69,6 +73,7 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [
     "Analysis",
     "ColorInfo",
+    "Comparison",
     "CropDecision",
     "CropRect",
     "DoctorLine",
@@ -84,10 +89,13 @@ __all__ = [
     "JobLockedError",
     "MediaInfo",
     "MissingToolError",
+    "Mode",
+    "Outcome",
     "PlanReady",
     "ProcessFailedError",
     "PublishError",
     "ResourceError",
+    "RoutedStage",
     "Run",
     "RunOptions",
     "Scene",
@@ -95,6 +103,7 @@ __all__ = [
     "Segment",
     "SegmentFailedError",
     "Settings",
+    "Side",
     "SourceVideo",
     "StateError",
     "Track",

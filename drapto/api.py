@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio
 
 from drapto.core.analysis import VideoAnalysis
+from drapto.core.comparison import Comparison
 from drapto.core.errors import UsageError, one_error
 from drapto.core.events import Event, PlanReady, SegmentProgress, StageProgress
 from drapto.core.interfaces import EventSink, SourceVideo
@@ -68,7 +69,9 @@ class Drapto:
 
         if self._services is not None:
             raise UsageError("This Drapto is open already.", hint="Share it, or make a second one.")
-        self._services = await self._stack.enter_async_context(open_services(self._settings))
+        self._services = await self._stack.enter_async_context(
+            open_services(self._settings, self._sinks)
+        )
         return self
 
     async def __aexit__(
@@ -78,7 +81,7 @@ class Drapto:
         traceback: TracebackType | None,
     ) -> None:
         self._services = None
-        await self._stack.aclose()
+        await self._stack.__aexit__(kind, error, traceback)
 
     async def encode(
         self,
@@ -92,6 +95,23 @@ class Drapto:
         """Encode one file and wait for it. See the module for errors and overrides."""
         request = self._request(source, output, options, run, overrides)
         return await self._open.encode(request, self._sinks)
+
+    @property
+    def shadows_waiting(self) -> int:
+        """Shadow runs of finished jobs that have not been run yet."""
+        return self._open.shadows_waiting
+
+    async def run_shadows(self) -> tuple[Comparison, ...]:
+        """Run what waits, one after the other, and say what became of each.
+
+        The end of the `async with` block does it too. Cancelling drops what is left; the
+        outputs are in their places and stay as they are.
+        """
+        return await self._open.run_shadows()
+
+    async def detach_shadows(self) -> None:
+        """Leave what waits to a process of its own, which outlives this one."""
+        await self._open.detach_shadows()
 
     @asynccontextmanager
     async def start(

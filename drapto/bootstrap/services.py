@@ -8,41 +8,50 @@ from pathlib import Path
 
 import anyio
 
-from drapto.bootstrap.stages import make_workshop, new_stages
+from drapto.bootstrap.shadowing import detach, make_rollback, make_runner
+from drapto.bootstrap.stages import legacy_stages, make_workshop, new_stages
 from drapto.core.analysis import VideoAnalysis
+from drapto.core.comparison import Comparison
 from drapto.core.doctor import DoctorLine
 from drapto.core.errors import MissingToolError
-from drapto.core.events import Event, PlanReady
+from drapto.core.events import PlanReady
 from drapto.core.interfaces import EventSink, SourceVideo
 from drapto.core.job import EncodeOptions, EncodeResult, JobRequest
 from drapto.core.media import FrameIndex, MediaInfo
 from drapto.core.segments import Segment
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary, find_ffmpeg, inspect_ffmpeg
+from drapto.infrastructure.flags.opening import open_flags
 from drapto.infrastructure.machine import available_memory_bytes, cpu_cores
 from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
 from drapto.services.encoding.registry import ENCODERS, encoder_named
 from drapto.services.orchestrator import VideoOrchestrator
-from drapto.services.stages import FixedStages
+from drapto.services.reporting import Everyone
+from drapto.services.router import StageRouter
+from drapto.services.shadow import ShadowRunner
 
 
 class Services:
     """Looks for ffmpeg only when something needs it."""
 
-    def __init__(self, settings: Settings, resources: ResourceManager) -> None:
+    def __init__(
+        self, settings: Settings, resources: ResourceManager, sinks: Sequence[EventSink]
+    ) -> None:
         self._settings = settings
         self._resources = resources
+        self._sinks = tuple(sinks)
         self._orchestrator: VideoOrchestrator | None = None
+        self._runner: ShadowRunner | None = None
 
     async def encode(self, request: JobRequest, sinks: Sequence[EventSink]) -> EncodeResult:
         orchestrator = await self._ready()
         needed_encoder(request.options, self._binary)
-        return await orchestrator.encode(request, _Everyone(sinks))
+        return await orchestrator.encode(request, Everyone(sinks))
 
     async def plan(self, request: JobRequest, sinks: Sequence[EventSink]) -> PlanReady:
         orchestrator = await self._ready()
         needed_encoder(request.options, self._binary)
-        return await orchestrator.plan(request, _Everyone(sinks))
+        return await orchestrator.plan(request, Everyone(sinks))
 
     async def analyze(
         self, source: Path, options: EncodeOptions
@@ -60,26 +69,55 @@ class Services:
             ffmpeg=self._settings.ffmpeg, encoders=ENCODERS.values(), places=places
         )
 
+    @property
+    def shadows_waiting(self) -> int:
+        return 0 if self._runner is None else self._runner.waiting
+
+    async def run_shadows(self) -> tuple[Comparison, ...]:
+        return () if self._runner is None else await self._runner.run_all()
+
+    async def detach_shadows(self) -> None:
+        if self._runner is not None and self._runner.waiting:
+            tasks = self._runner.take_waiting()
+            await anyio.to_thread.run_sync(detach, tasks, self._settings)
+
     async def _ready(self) -> VideoOrchestrator:
         if self._orchestrator is None:
-            self._binary = await inspect_ffmpeg(find_ffmpeg(self._settings.ffmpeg))
-            settings, binary, resources = self._settings, self._binary, self._resources
+            settings, resources = self._settings, self._resources
+            self._binary = binary = await inspect_ffmpeg(find_ffmpeg(settings.ffmpeg))
+            flags = await anyio.to_thread.run_sync(open_flags, settings)
+            rollback = make_rollback(settings, flags)
+            self._runner = make_runner(settings, rollback, Everyone(self._sinks))
+            router = StageRouter(
+                flags.features,
+                new=new_stages(binary, resources),
+                legacy=lambda job: legacy_stages(settings, binary, resources, job.work_dir),
+                rollback=rollback,
+                shadows=self._runner,
+            )
             self._orchestrator = VideoOrchestrator(
-                make_workshop(settings, binary, resources, settings.state_dir),
-                FixedStages(new_stages(binary, resources)),
+                make_workshop(settings, binary, resources, settings.state_dir), router
             )
         return self._orchestrator
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """The services, and at the end the count of what they left behind."""
+async def open_services(
+    settings: Settings, sinks: Sequence[EventSink] = ()
+) -> AsyncIterator[Services]:
+    """The services. At a good end the shadow runs that still wait are run, or detached where the
+    settings say so; at a bad one they are dropped. `sinks` hear of them."""
     cores = cpu_cores()
     memory_gib = settings.memory_gib
     memory = available_memory_bytes() if memory_gib is None else round(memory_gib * 1024**3)
     resources = ResourceManager(cpu_slots=cores, memory_bytes=memory)
+    services = Services(settings, resources, sinks)
     try:
-        yield Services(settings, resources)
+        yield services
+        if settings.wait_shadow:
+            await services.run_shadows()
+        else:
+            await services.detach_shadows()
     finally:
         with anyio.CancelScope(shield=True):
             await resources.close()
@@ -96,14 +134,3 @@ def needed_encoder(options: EncodeOptions, binary: FfmpegBinary) -> None:
                 "encoder.",
                 hint="Unset DRAPTO_FFMPEG to use the bundled one, or choose another --encoder.",
             )
-
-
-class _Everyone:
-    """One sink that hands every event to all."""
-
-    def __init__(self, sinks: Sequence[EventSink]) -> None:
-        self._sinks = tuple(sinks)
-
-    def emit(self, event: Event) -> None:
-        for sink in self._sinks:
-            sink.emit(event)

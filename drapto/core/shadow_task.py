@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drapto.core.analysis import VideoAnalysis
-from drapto.core.comparison import Comparison
 from drapto.core.flag_policy import Ignore, RollbackPolicy, ShadowPolicy, Tolerances
 from drapto.core.job import EncodeOptions
 from drapto.core.media import ColorInfo, Value
@@ -54,6 +53,16 @@ class ShadowTask(Value):
         return max(DEADLINE_FLOOR_S, self.policy.deadline_factor * self.primary_s)
 
     @property
+    def measure_deadline_s(self) -> float:
+        """For decoding and measuring both files, after the candidate."""
+        return 2 * self.deadline_s
+
+    @property
+    def longest_s(self) -> float:
+        """How long all of it may take, ending what does not end by itself included."""
+        return self.deadline_s + self.measure_deadline_s + DEADLINE_FLOOR_S
+
+    @property
     def reproduce(self) -> str:
         """The command that runs both sides of this stage again."""
         return shlex.join(["drapto", "shadow", "compare", "--stage", self.stage, str(self.source)])
@@ -77,7 +86,8 @@ class Measured(Value):
     """What was measured of both files of an encoding, and of the source they were made from."""
 
     primary: OutputSummary
-    candidate: OutputSummary
+    candidate: OutputSummary | None
+    candidate_fault: str = ""  # why the candidate's file cannot be read
     source: OutputSummary | None = None  # None: it could not be read
 
 
@@ -89,10 +99,3 @@ class CandidateEnd:
     fault: str = ""  # one plain clause: what went wrong; empty if there is a payload
     timed_out: bool = False
     wall_s: float = 0.0
-
-
-class ShadowEnded(Value):
-    """What became of one task: its comparison, and what a rollback did about it."""
-
-    comparison: Comparison
-    rolled_back: str = ""  # one plain line for the user; empty if nothing was rolled back

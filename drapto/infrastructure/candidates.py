@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import anyio
+import psutil
 
 from drapto.core.errors import MissingToolError, ProcessFailedError, ResourceError
 from drapto.core.json_text import dumps
@@ -41,6 +42,7 @@ MARK = "_DRAPTO_SHADOW_RUN"
 RESULT_LIMIT_BYTES = 64 * 1024 * 1024  # the analysis of a day of film is about 10 MiB
 TASK_FILE, SETTINGS_FILE = "task.json", "settings.json"
 RESULT_FILE, STDERR_FILE = "result.json", "stderr.log"
+PLACE_PREFIX = "run-"
 MARGIN_BYTES = 512 * 1024 * 1024  # more than logs, index and audio of a long film need
 _STDERR_TAIL_BYTES = 4096
 _WORKER = (sys.executable, "-m", "drapto.shadow_worker")
@@ -71,7 +73,8 @@ class ProcessCandidates:
                 f"A shadow run needs {size(needed)} in {base}, where {size(free)} are free.",
                 hint="Set DRAPTO_STATE_DIR to a place with more room, or free some.",
             )
-        place = Path(tempfile.mkdtemp(prefix=f"{task.id}-", dir=base))
+        _clear_up(base)
+        place = Path(tempfile.mkdtemp(prefix=f"{PLACE_PREFIX}{os.getpid()}-", dir=base))
         try:
             yield place
         finally:
@@ -125,6 +128,14 @@ class ProcessCandidates:
         if fault:
             fault = f"{fault}{_said(place / STDERR_FILE)}"
         return CandidateEnd(payload=payload, fault=fault, timed_out=timed_out, wall_s=wall_s)
+
+
+def _clear_up(base: Path) -> None:
+    """Remove the places of processes that were killed before they could do it themselves."""
+    for place in base.glob(f"{PLACE_PREFIX}*-*"):
+        owner = place.name.removeprefix(PLACE_PREFIX).partition("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _how(returncode: int) -> str:

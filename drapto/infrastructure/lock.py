@@ -12,8 +12,11 @@ import errno
 import fcntl
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+
+import anyio
 
 from drapto.core.errors import JobLockedError, ResourceError
 from drapto.infrastructure.files import write_all
@@ -104,3 +107,19 @@ class JobLock:
             f"{holder.capitalize()} already works on this job ({self._path.parent}).",
             hint="Wait for it to end, or stop it.",
         )
+
+
+@asynccontextmanager
+async def only_one(path: Path, *, poll_s: float = 0.5) -> AsyncIterator[None]:
+    """Wait until no other process is in here with the same `path`. Errors: OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await anyio.sleep(poll_s)
+        yield
+    finally:
+        os.close(descriptor)

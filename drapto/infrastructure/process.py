@@ -157,6 +157,27 @@ def _spawn(
         ) from error
 
 
+def start_detached(argv: Sequence[str | os.PathLike[str]]) -> None:
+    """Start a process that nobody waits for and that outlives this one, at the lowest priority.
+
+    It has no terminal, no standard streams and a session of its own. Errors: MissingToolError.
+    """
+    try:
+        subprocess.Popen(
+            [os.fspath(arg) for arg in argv],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,
+            preexec_fn=lambda: os.nice(19),
+        )
+    except OSError as error:
+        raise MissingToolError(
+            f"The program {os.fspath(argv[0])} cannot be started ({error.strerror})."
+        ) from error
+
+
 @dataclass(frozen=True)
 class _ExitStatus:
     returncode: int

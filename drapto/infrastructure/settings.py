@@ -141,6 +141,14 @@ class Settings(BaseSettings):
         gt=0,
         allow_inf_nan=False,
     )
+    priority: Annotated[Literal["low", "normal", "high"], Lower] = setting(
+        "normal",
+        "a fact about the job that rules of the flags can ask for",
+        "'low', 'normal' or 'high'",
+    )
+    wait_shadow: bool = setting(
+        True, "wait at the end for the comparison with the other side of a stage", "true or false"
+    )
     work_dir: OptionalPath = setting(
         None, "where a job keeps its unfinished work", "a path; unset: beside the output"
     )

@@ -117,7 +117,7 @@ class VideoOrchestrator:
                 place=place,
                 workshop=self._workshop,
                 served=self._stages.for_job(
-                    JobToServe(reporter.job, request, media, track, place.path, reporter.warn)
+                    JobToServe(reporter.job, request, media, track, place.source, reporter.warn)
                 ),
                 reporter=reporter,
                 state=StateManager(place.journal),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from drapto.core.events import (
@@ -73,3 +73,14 @@ class Reporter:
                 self.emit(StageProgress(job=self.job, stage=stage, done=done, total=total))
 
         return on_progress
+
+
+class Everyone:
+    """One sink that hands every event to all."""
+
+    def __init__(self, sinks: Sequence[EventSink]) -> None:
+        self._sinks = tuple(sinks)
+
+    def emit(self, event: Event) -> None:
+        for sink in self._sinks:
+            sink.emit(event)
