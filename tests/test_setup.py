@@ -257,6 +257,13 @@ def test_wheel_holds_both_packages_and_nothing_else(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(("tests/", "bench/", "scripts/"))]
 
 
+def test_wheel_holds_the_legacy_scripts(wheel: Path) -> None:
+    folder = "drapto/services/legacy/scripts/"
+    held = {n.removeprefix(folder) for n in zipfile.ZipFile(wheel).namelist() if folder in n}
+    assert held == {path.name for path in (ROOT / folder).iterdir()}
+    assert {"lib.sh", "detect.sh", "segment.sh", "encode_segment.sh", "encode.sh"} <= held
+
+
 def test_wheel_gives_the_drapto_command_and_asks_for_no_torch(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     [info] = {n.split("/")[0] for n in archive.namelist() if n.split("/")[0].endswith("dist-info")}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+
+import pytest
 
 from drapto.core.doctor import DoctorLine
 from drapto.infrastructure.doctor import collect
+from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from drapto.services.encoding.svt_av1 import SvtAv1
 from drapto.services.encoding.x26x import X264
 
@@ -30,6 +34,22 @@ async def test_encoder_that_ffmpeg_lacks_is_a_warning_with_advice(tmp_path: Path
     assert lines["encoder x264"].status == "warning"
     assert "libnobody" in lines["encoder x264"].detail
     assert lines["encoder x264"].advice
+
+
+async def test_programs_of_the_legacy_scripts_are_never_needed_by_every_encode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("DRAPTO_MEDIAINFO", sys.executable)
+    lines = await looked_at(tmp_path, ffmpeg=find_ffmpeg())
+    ffprobe = lines["legacy: ffprobe"]
+    assert ffprobe.status == "warning"
+    assert "only for legacy stages" in ffprobe.detail
+    assert "apt-get install ffmpeg" in ffprobe.advice
+    assert lines["legacy: mediainfo"].detail.startswith(sys.executable)
+    for optional in ("GNU parallel", "ab-av1"):
+        assert lines[f"legacy: {optional}"].status == "ok"
+        assert "not found" in lines[f"legacy: {optional}"].detail
 
 
 async def test_directory_that_is_not_made_yet_is_judged_by_its_disk(tmp_path: Path) -> None:
