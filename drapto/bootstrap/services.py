@@ -86,8 +86,9 @@ class Services:
             settings, resources = self._settings, self._resources
             self._binary = binary = await inspect_ffmpeg(find_ffmpeg(settings.ffmpeg))
             flags = await anyio.to_thread.run_sync(open_flags, settings)
-            rollback = make_rollback(settings, flags)
-            self._runner = make_runner(settings, rollback, Everyone(self._sinks))
+            sink = Everyone(self._sinks)
+            rollback = make_rollback(settings, flags, sink)
+            self._runner = make_runner(settings, rollback, sink)
             router = StageRouter(
                 flags.features,
                 new=new_stages(binary, resources),

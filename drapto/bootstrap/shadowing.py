@@ -12,6 +12,7 @@ import anyio
 
 from drapto.bootstrap.stages import legacy_stages, make_workshop, new_stages
 from drapto.core.errors import InputError
+from drapto.core.events import WarningRaised
 from drapto.core.interfaces import EventSink
 from drapto.core.json_text import dumps, loads
 from drapto.core.output_summary import OutputSummary
@@ -36,8 +37,11 @@ from drapto.services.rollback import PerformanceMonitor, RollbackManager
 from drapto.services.shadow import ShadowRunner
 
 
-def make_rollback(settings: Settings, flags: Flags) -> RollbackManager:
-    store = SqliteComparisonStore(settings.state_dir)
+def make_rollback(settings: Settings, flags: Flags, sink: EventSink) -> RollbackManager:
+    def warn(message: str) -> None:
+        sink.emit(WarningRaised(job="", message=message))
+
+    store = SqliteComparisonStore(settings.state_dir, on_warning=warn)
     return RollbackManager(PerformanceMonitor(store), flags.overrides)
 
 
@@ -116,7 +120,7 @@ async def run_detached(file: Path, content: bytes) -> None:
     settings = Settings(**handed_over["settings"])
     tasks = [ShadowTask.model_validate(task) for task in handed_over["tasks"]]
     log = LogSink(job_logger(log_path(file.parent), job="", level=settings.log_level))
-    runner = make_runner(settings, make_rollback(settings, open_flags(settings)), log)
+    runner = make_runner(settings, make_rollback(settings, open_flags(settings), log), log)
     with anyio.move_on_after(sum(task.longest_s for task in tasks)):
         async with only_one(file.parent / "detached.lock"):
             for task in tasks:

@@ -73,7 +73,7 @@ class VideoOrchestrator:
             video = await reader.open_video(media, track, scratch)
             request = JobRequest(source=source, output=scratch / "none.mkv", options=options)
             served = self._stages.for_job(
-                JobToServe(_job_id(request), request, media, track, scratch, tell=_nobody)
+                JobToServe(Reporter(_job_id(request)), request, media, track, scratch)
             )
             await served.settle(None)
             stages = served.stages
@@ -117,7 +117,7 @@ class VideoOrchestrator:
                 place=place,
                 workshop=self._workshop,
                 served=self._stages.for_job(
-                    JobToServe(reporter.job, request, media, track, place.source, reporter.warn)
+                    JobToServe(reporter, request, media, track, place.source)
                 ),
                 reporter=reporter,
                 state=StateManager(place.journal),
@@ -135,10 +135,6 @@ class VideoOrchestrator:
         except (UsageError, PublishError) as error:
             return error
         return None
-
-
-def _nobody(_message: str) -> None:
-    """The user of a call that returns what it found and says nothing besides."""
 
 
 def _absolute(request: JobRequest) -> JobRequest:

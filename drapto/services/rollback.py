@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from drapto.core.comparison import Comparison, Served
 from drapto.core.errors import DraptoError
+from drapto.core.events import StageRolledBack
 from drapto.core.flag_policy import RollbackPolicy
 from drapto.core.media import Value
 from drapto.core.routing import RoutedStage, Side
@@ -137,6 +138,16 @@ class RolledBack(Value):
         return (
             f"{self.stage} goes back to legacy until `drapto flags reset {self.stage}` or a new "
             f"candidate_revision. {self.alarm.why}"
+        )
+
+    def event(self, job: str) -> StageRolledBack:
+        """The same for programs. `job` is the one after which it was decided."""
+        return StageRolledBack(
+            job=job,
+            stage=self.stage,
+            revision=self.revision,
+            why=self.alarm.why,
+            problem=self.problem,
         )
 
 

@@ -23,6 +23,7 @@ from typing import Protocol, TypeVar
 from drapto.core.analysis import VideoAnalysis
 from drapto.core.comparison import Served
 from drapto.core.errors import DraptoError, ResourceError, UsageError
+from drapto.core.events import StageServed
 from drapto.core.flags import Evaluation
 from drapto.core.interfaces import (
     Encoder,
@@ -107,7 +108,7 @@ class RoutedJob:
                 stage, self._job.job, facts, asked=asked.get(stage)
             )
             for warning in evaluation.warnings:
-                self._job.tell(warning)
+                self._job.reporter.warn(warning)
             if stage in known:
                 evaluation = self._as_before(evaluation, known[stage])
             self._evaluations[stage] = evaluation
@@ -116,7 +117,7 @@ class RoutedJob:
     def _as_before(self, now: Evaluation, before: Route) -> Evaluation:
         """A job never switches sides half-way; a person who wanted that is told."""
         if before.primary is not now.route.primary:
-            self._job.tell(
+            self._job.reporter.warn(
                 f"This job goes on with the {before.primary} {before.stage}, as it began, though "
                 f"the flags now say {now.route.primary}; --no-resume starts it afresh."
             )
@@ -133,7 +134,7 @@ class RoutedJob:
         try:
             task = shadow_task(self._job, served, route, flag, strata, primary_s)
         except OSError as gone:
-            self._job.tell(f"The {route.stage} is not compared: {gone}")
+            self._job.reporter.warn(f"The {route.stage} is not compared: {gone}")
         else:
             await self._router.shadows.submit(task)
 
@@ -179,7 +180,9 @@ class RoutedJob:
             raise failure from None
         self._primary_s.pop(stage, None)
         said = failure.message if isinstance(failure, DraptoError) else repr(failure)
-        self._job.tell(f"The new {stage} failed, so the legacy scripts served this job: {said}")
+        self._job.reporter.warn(
+            f"The new {stage} failed, so the legacy scripts served this job: {said}"
+        )
         await self._note(stage, frames(), time.monotonic() - started_s, reason=said)
         return result
 
@@ -199,8 +202,10 @@ class RoutedJob:
             reason=reason,
         )
         rolled_back = await self._router.rollback.served(served, flag.rollback)
+        self._job.reporter.emit(StageServed(job=self._job.job, served=served))
         if rolled_back is not None:
-            self._job.tell(rolled_back.line)
+            self._job.reporter.emit(rolled_back.event(self._job.job))
+            self._job.reporter.warn(rolled_back.line)
 
 
 def facts_of(job: JobToServe) -> SourceFacts:

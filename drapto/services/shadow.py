@@ -152,6 +152,7 @@ class ShadowRunner:
         rolled_back = await self._rollback.compared(comparison, task.rollback)
         self._sink.emit(ComparisonDone(job=task.job, comparison=comparison))
         if rolled_back is not None:
+            self._sink.emit(rolled_back.event(task.job))
             self._sink.emit(WarningRaised(job=task.job, message=rolled_back.line))
         return comparison
 

@@ -6,7 +6,6 @@ serves. `FixedStages` is the source for those who have no choice to make.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +21,7 @@ from drapto.core.job import JobRequest
 from drapto.core.media import MediaInfo, Track
 from drapto.core.routing import Route
 from drapto.core.segments import Segment, VideoSettings
+from drapto.services.reporting import Reporter
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,17 @@ class Stages:
 
 @dataclass(frozen=True)
 class JobToServe:
-    """What is known of a job before its first stage. `tell` says one line to the user."""
+    """What is known of a job before its first stage."""
 
-    job: str
+    reporter: Reporter
     request: JobRequest
     media: MediaInfo
     track: Track  # the video to encode
     work_dir: Path  # for files that a stage needs until the job has ended
-    tell: Callable[[str], None]
+
+    @property
+    def job(self) -> str:
+        return self.reporter.job
 
 
 @dataclass(frozen=True)
