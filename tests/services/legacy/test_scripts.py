@@ -17,7 +17,7 @@ from drapto.infrastructure.ffmpeg.decode import decode_segment
 from drapto.infrastructure.ffmpeg.probe import probe_file
 from drapto.services.legacy.contract import PACKAGED_SCRIPTS
 from tests.legacy import needs_tools
-from tests.media import clips, tracks
+from tests.media import clips, film, tracks
 from tests.media.clips import ffmpeg
 
 pytestmark = needs_tools
@@ -198,6 +198,20 @@ def test_audio_becomes_opus_without_losing_a_channel(
     assert [track["kbps"] for track in found["tracks"]] == [kbps]
     (track,) = probe_file(tmp_path / "audio.mka").tracks
     assert (track.codec, track.channels) == ("opus", channels)
+
+
+@pytest.mark.parametrize(("barred", "crop"), [(20, None), (80, "192:80:0:14")])
+def test_crop_needs_the_majority_of_the_film(barred: int, crop: str | None, tmp_path: Path) -> None:
+    whole = film.shot(1, 100)
+    bars = film.letterbox(whole[:barred], top=14, bottom=14)
+    source = film.write_film(tmp_path / "a.mkv", film.film(bars, whole[barred:]))
+    assert printed("detect", DRAPTO_INPUT=source)["crop"] == crop
+
+
+def test_crop_is_left_alone_where_every_shot_says_another(tmp_path: Path) -> None:
+    shots = [film.letterbox(film.shot(n, 10), top=2 * n, bottom=2 * n) for n in range(1, 11)]
+    source = film.write_film(tmp_path / "a.mkv", film.film(*shots))
+    assert printed("detect", DRAPTO_INPUT=source)["crop"] is None
 
 
 def segment_of(source: Path, **variables: str | Path) -> dict[str, Any]:

@@ -93,13 +93,13 @@ sample() { # sample SECONDS: the crop of a few frames from there on; ffmpeg prin
     sed -n 's/.* crop=\(-\{0,1\}[0-9]*:-\{0,1\}[0-9]*:[0-9]*:[0-9]*\).*/\1/p' | tail -n 1
 }
 
-# The picture that most samples agree on, of equals the larger: 'W:H:X:Y SHARE', SHARE being how
-# many of the samples that show anything agree. Nothing if all of them are black.
+# The picture that more than half of the samples agree on: 'W:H:X:Y SHARE'. Nothing if there is
+# none; samples that are black have no say.
 majority() {
   sort | uniq -c | awk '
-    { split($2, c, ":"); total += $1; area = c[1] * c[2] }
-    $1 > most || ($1 == most && area > widest) { most = $1; widest = area; best = $2 }
-    END { if (total) printf "%s %.3f", best, most / total }'
+    { total += $1 }
+    $1 > most { most = $1; best = $2 }
+    END { if (most * 2 > total) printf "%s %.3f", best, most / total }'
 }
 
 crop='' share=0
