@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,28 @@ def test_pictures_keep_their_times_where_the_rate_varies(tmp_path: Path) -> None
     ]
     assert len(set(map(int, (b - a for a, b in zip(times[0], times[0][1:], strict=False))))) > 1
     assert max(abs(a - b) for a, b in zip(*times, strict=True)) <= 1  # ms, as Matroska rounds
+
+
+def late_picture(directory: Path) -> Path:
+    out = directory / "late_picture.mkv"
+    video = ("-itsoffset", "0.6", *clips.pattern(48))
+    ffmpeg(*video, *clips.tone(2.6), *clips.x264(), "-c:a", "flac", out)
+    return out
+
+
+@pytest.mark.parametrize("builder", [clips.ts, late_picture, tracks.late_audio])
+def test_sound_and_picture_stay_together(builder: Callable[[Path], Path], tmp_path: Path) -> None:
+    source = builder(tmp_path)
+    assert run("encode", source, tmp_path / "out.mkv").returncode == 0
+
+    def late_s(path: Path) -> float:
+        """How much later than the picture the sound begins."""
+        video, audio = probe_file(path).tracks
+        assert video.start_s is not None and audio.start_s is not None
+        return audio.start_s - video.start_s
+
+    # Decoders drop the padding at the start of AAC and Opus, some 20 ms and 7 ms.
+    assert late_s(tmp_path / "out.mkv") == pytest.approx(late_s(source), abs=0.022)
 
 
 @pytest.mark.parametrize(
