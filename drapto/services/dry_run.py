@@ -23,7 +23,9 @@ async def dry_run(
             track = reader.main_video(media, request.options.video_stream)
             decisions = decide_tracks(request, media, track)
             video = await reader.open_video(media, track, scratch)
-            served = source.for_job(JobToServe(reporter, request, media, track, scratch))
+            served = source.for_job(
+                JobToServe(reporter, request, media, track, scratch, is_rehearsal=True)
+            )
             await served.settle(None)
             stages = served.stages
         async with reporter.stage(Stage.DETECTION):

@@ -73,7 +73,9 @@ class VideoOrchestrator:
             video = await reader.open_video(media, track, scratch)
             request = JobRequest(source=source, output=scratch / "none.mkv", options=options)
             served = self._stages.for_job(
-                JobToServe(Reporter(_job_id(request)), request, media, track, scratch)
+                JobToServe(
+                    Reporter(_job_id(request)), request, media, track, scratch, is_rehearsal=True
+                )
             )
             await served.settle(None)
             stages = served.stages

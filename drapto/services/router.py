@@ -1,52 +1,55 @@
 """Who serves each stage of a job: the only module that knows that flags exist.
 
 Promised: the side that the route names serves; if the new side fails, legacy serves the job,
-the failure is counted and the user is told in one line; a failure of both is reported as the new
-side's. The route is decided once per job and held by every later run of it. What the other side
-would have made of it is asked after the output is in its place, and changes nothing.
+the failure is counted and the user is told in one line, and new is not asked again in this job; a
+failure of both is reported as the new side's, and counts for nothing. The route is decided once
+per job and held by every later run of it. What the other side would have made of it is asked after
+the output is in its place, and changes nothing.
 
     router = StageRouter(flags, new=stages, legacy=legacy_stages, rollback=manager, shadows=runner)
     served = router.for_job(job)
     await served.settle(None)
     await served.stages.detection.analyze(...)
 
-Each stage that a router hands out joins the contract suites of its kind.
+Each stage that a router hands out joins the contract suites of its kind. Tests of what can go
+wrong: tests/services/test_router.py.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
-from drapto.core.analysis import VideoAnalysis
 from drapto.core.comparison import Served
-from drapto.core.errors import DraptoError, ResourceError, UsageError
+from drapto.core.errors import (
+    DraptoError,
+    PublishError,
+    ResourceError,
+    StateError,
+    UsageError,
+)
 from drapto.core.events import StageServed
 from drapto.core.flags import Evaluation
-from drapto.core.interfaces import (
-    Encoder,
-    FindingCallback,
-    ProgressCallback,
-    ScenePlanner,
-    SourceVideo,
-    TaskSource,
-    unheard,
-)
-from drapto.core.job import EncodeOptions
 from drapto.core.routing import Mode, Route, RoutedStage, Side, SourceFacts
-from drapto.core.segments import EncodedSegment, Segment
 from drapto.core.shadow_task import ShadowTask
-from drapto.services.encoding.unfinished import UnfinishedTasks
 from drapto.services.rollback import RollbackManager
+from drapto.services.routed_stages import (
+    RoutedDetection,
+    RoutedEncoding,
+    RoutedSegmentation,
+    Work,
+)
 from drapto.services.shadow import shadow_task
 from drapto.services.stages import JobServed, JobToServe, Stages
 
 _T = TypeVar("_T")
 
-# What the other side could not do better: no disk is left, or the user asked for the impossible.
-_NOT_THE_STAGES_FAULT = (ResourceError, UsageError)
+# What the other side could not do better: no disk is left, the journal that a finished segment is
+# noted in cannot be written, or the user asked for the impossible.
+_NOT_THE_STAGES_FAULT = (ResourceError, PublishError, StateError, UsageError)
 
 
 class Flags(Protocol):
@@ -83,6 +86,14 @@ class StageRouter:
         return RoutedJob(self, job)
 
 
+@dataclass(frozen=True)
+class _Done:
+    """What one side did for a stage, in this run of the job."""
+
+    frames: int
+    wall_s: float
+
+
 class RoutedJob:
     """The stages of one job."""
 
@@ -91,15 +102,15 @@ class RoutedJob:
         self._job = job
         self._sides = {Side.NEW: router.new, Side.LEGACY: router.legacy(job)}
         self._evaluations: dict[RoutedStage, Evaluation] = {}
-        self._primary_s: dict[RoutedStage, float] = {}  # of stages whose primary served
+        self._done_by_primary: dict[RoutedStage, _Done] = {}
+        self._fallen_back: set[RoutedStage] = set()
         self.stages = Stages(
-            detection=_RoutedDetection(self),
-            segmentation=_RoutedSegmentation(self),
-            encoding=_RoutedEncoding(self),
+            detection=RoutedDetection(self),
+            segmentation=RoutedSegmentation(self),
+            encoding=RoutedEncoding(self),
         )
 
     async def settle(self, earlier: tuple[Route, ...] | None) -> tuple[Route, ...]:
-        """Errors: UsageError for flags that cannot be read."""
         facts = facts_of(self._job)
         asked = self._job.request.run.routes
         known = {route.stage: route for route in earlier or ()}
@@ -124,9 +135,10 @@ class RoutedJob:
         return now.model_copy(update={"route": before})
 
     async def published(self, served: JobServed) -> None:
-        for stage, evaluation in self._evaluations.items():
-            if evaluation.route.candidate is not None and stage in self._primary_s:
-                await self._submit(evaluation, served, self._primary_s[stage])
+        for stage, done in self._done_by_primary.items():
+            evaluation = self._evaluations[stage]
+            if evaluation.route.candidate is not None and _did_all(stage, done, served):
+                await self._submit(evaluation, served, done.wall_s)
 
     async def _submit(self, evaluation: Evaluation, served: JobServed, primary_s: float) -> None:
         strata = facts_of(self._job).strata
@@ -147,65 +159,77 @@ class RoutedJob:
     async def serve(
         self,
         stage: RoutedStage,
-        frames: Callable[[], int],
-        work: Callable[[Stages], Awaitable[_T]],
+        work: Work[_T],
+        again: Work[_T] | None = None,
     ) -> _T:
-        """Let the primary do the work, and legacy where a new primary could not."""
-        route = self.route(stage)
+        """Let the primary do the work, and legacy where a new primary could not.
+
+        `again` is the work as it is given to the side that takes over; None: no different.
+        """
+        route, again = self.route(stage), again or work
+        if stage in self._fallen_back:
+            result, _ = await again(self._sides[Side.LEGACY])
+            return result
         started_s = time.monotonic()
         try:
-            result = await work(self._sides[route.primary])
+            result, frames = await work(self._sides[route.primary])
         except _NOT_THE_STAGES_FAULT:
             raise
         except Exception as failure:
             if route.primary is Side.LEGACY or not route.may_fall_back:
                 raise
-            return await self._fall_back(stage, frames, work, failure)
-        wall_s = time.monotonic() - started_s
-        self._primary_s[stage] = self._primary_s.get(stage, 0.0) + wall_s
-        await self._note(stage, frames(), wall_s, reason="")
+            return await self._fall_back(stage, again, failure)
+        done = _Done(frames, time.monotonic() - started_s)
+        if frames:  # else an earlier run of the job has done it all
+            self._done_by_primary[stage] = done
+            await self._note(stage, done)
         return result
 
-    async def _fall_back(
-        self,
-        stage: RoutedStage,
-        frames: Callable[[], int],
-        work: Callable[[Stages], Awaitable[_T]],
-        failure: Exception,
-    ) -> _T:
+    async def _fall_back(self, stage: RoutedStage, work: Work[_T], failure: Exception) -> _T:
         started_s = time.monotonic()
         try:
-            result = await work(self._sides[Side.LEGACY])
+            result, frames = await work(self._sides[Side.LEGACY])
         except Exception:  # then it is the source, or the machine: what new said is better said
-            raise failure from None
-        self._primary_s.pop(stage, None)
+            raise failure from failure.__cause__
+        self._fallen_back.add(stage)
         said = failure.message if isinstance(failure, DraptoError) else repr(failure)
         self._job.reporter.warn(
             f"The new {stage} failed, so the legacy scripts served this job: {said}"
         )
-        await self._note(stage, frames(), time.monotonic() - started_s, reason=said)
+        done = _Done(frames, time.monotonic() - started_s)
+        await self._note(stage, done, failure=said)
         return result
 
-    async def _note(self, stage: RoutedStage, frames: int, wall_s: float, *, reason: str) -> None:
+    async def _note(self, stage: RoutedStage, done: _Done, *, failure: str = "") -> None:
+        if self._job.is_rehearsal:
+            return
         route, flag = self.route(stage), self._evaluations[stage].flag
         served = Served(
             at=datetime.now(UTC),
             job=self._job.job,
             stage=stage,
             side=route.primary,
-            failed=bool(reason),
-            wall_s=wall_s,
-            frames=frames,
+            failed=bool(failure),
+            wall_s=done.wall_s,
+            frames=done.frames,
             revision=route.revision,
             mode=route.mode.value,
             strata=facts_of(self._job).strata,
-            reason=reason,
+            reason=failure,
         )
         rolled_back = await self._router.rollback.served(served, flag.rollback)
         self._job.reporter.emit(StageServed(job=self._job.job, served=served))
         if rolled_back is not None:
             self._job.reporter.emit(rolled_back.event(self._job.job))
             self._job.reporter.warn(rolled_back.line)
+
+
+def _did_all(stage: RoutedStage, done: _Done, served: JobServed) -> bool:
+    """Whether this run did the whole stage. The time for the rest of an encode that went on where
+    an earlier run stopped is no measure for a candidate, which has to do all of it."""
+    if stage is not RoutedStage.ENCODING:
+        return True
+    return done.frames == sum(segment.frames for segment in served.segments)
 
 
 def facts_of(job: JobToServe) -> SourceFacts:
@@ -222,74 +246,3 @@ def facts_of(job: JobToServe) -> SourceFacts:
         duration_s=job.media.duration_s or track.duration_s or 0.0,
         priority=job.request.run.priority,
     )
-
-
-class _RoutedDetection:
-    def __init__(self, job: RoutedJob) -> None:
-        self._job = job
-
-    async def analyze(
-        self,
-        video: SourceVideo,
-        options: EncodeOptions,
-        on_progress: ProgressCallback,
-        on_finding: FindingCallback = unheard,
-    ) -> VideoAnalysis:
-        return await self._job.serve(
-            RoutedStage.DETECTION,
-            lambda: len(video.index),
-            lambda side: side.detection.analyze(video, options, on_progress, on_finding),
-        )
-
-
-class _RoutedSegmentation:
-    def __init__(self, job: RoutedJob) -> None:
-        self._job = job
-
-    def planner(self, video: SourceVideo, options: EncodeOptions) -> ScenePlanner | None:
-        primary = self._job.primary(RoutedStage.SEGMENTATION)
-        return primary.segmentation.planner(video, options)
-
-    async def plan(
-        self, video: SourceVideo, analysis: VideoAnalysis, options: EncodeOptions
-    ) -> tuple[Segment, ...]:
-        return await self._job.serve(
-            RoutedStage.SEGMENTATION,
-            lambda: len(video.index),
-            lambda side: side.segmentation.plan(video, analysis, options),
-        )
-
-
-class _RoutedEncoding:
-    def __init__(self, job: RoutedJob) -> None:
-        self._job = job
-
-    def default_crf(self, encoder: Encoder, width: int) -> float:
-        primary = self._job.primary(RoutedStage.ENCODING)
-        return primary.encoding.default_crf(encoder, width)
-
-    async def encode(
-        self,
-        tasks: TaskSource,
-        *,
-        workers: int,
-        on_progress: Callable[[int, int], None],
-        on_retry: Callable[[int, int, str], None],
-        on_done: Callable[[EncodedSegment], Awaitable[None]],
-    ) -> None:
-        remembered = UnfinishedTasks(tasks)
-
-        async def accept(done: EncodedSegment) -> None:
-            remembered.finished(done)
-            await on_done(done)
-
-        async def work(side: Stages) -> None:
-            await side.encoding.encode(
-                remembered.from_the_first_unfinished(),
-                workers=workers,
-                on_progress=on_progress,
-                on_retry=on_retry,
-                on_done=accept,
-            )
-
-        await self._job.serve(RoutedStage.ENCODING, lambda: remembered.frames, work)

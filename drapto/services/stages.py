@@ -40,6 +40,7 @@ class JobToServe:
     media: MediaInfo
     track: Track  # the video to encode
     work_dir: Path  # for files that a stage needs until the job has ended
+    is_rehearsal: bool = False  # a dry run or an analysis: it says nothing about who serves
 
     @property
     def job(self) -> str:

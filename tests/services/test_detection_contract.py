@@ -38,14 +38,21 @@ from tests.media.film import (
     with_noise,
     write_film,
 )
+from tests.services.routing import routed
+
+
+def new_detection() -> DetectionService:
+    return StreamingDetection(PyAvLumaReader(), NumpyBackend())
+
 
 SERVICES: dict[str, Callable[[Path], DetectionService]] = {
-    "new": lambda _directory: StreamingDetection(PyAvLumaReader(), NumpyBackend()),
+    "new": lambda _directory: new_detection(),
+    "routed": lambda directory: routed(directory, detection=new_detection()).detection,
     "legacy": lambda directory: LegacyDetection(packaged(directory)),
 }
 
 
-@pytest.fixture(params=["new", pytest.param("legacy", marks=needs_tools)])
+@pytest.fixture(params=["new", "routed", pytest.param("legacy", marks=needs_tools)])
 def service(request: pytest.FixtureRequest, tmp_path: Path) -> DetectionService:
     return SERVICES[request.param](tmp_path)
 

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from drapto.core.errors import MissingToolError, ResourceError, SegmentFailedError
-from drapto.core.interfaces import SegmentExecutor, SourceVideo
+from drapto.core.interfaces import EncodingService, SegmentExecutor, SourceVideo
 from drapto.core.segments import EncodedSegment, Segment, SegmentTask, VideoSettings
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
@@ -25,6 +25,7 @@ from drapto.services.encoding.tasks import make_tasks
 from drapto.services.legacy.adapter import LegacyEncoding, ScriptSegmentExecutor
 from tests.legacy import needs_tools, packaged
 from tests.media import clips
+from tests.services.routing import routed
 
 
 class OpenSlots:
@@ -52,16 +53,25 @@ class OpenSlots:
 class Run:
     """One run of the encoding stage, and everything it reported.
 
-    With a directory for its scripts it is the legacy stage.
+    With a directory for its scripts it is the legacy stage, with one for a router the routed one.
     """
 
-    def __init__(self, *, ffmpeg: Path | None = None, legacy_in: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        ffmpeg: Path | None = None,
+        legacy_in: Path | None = None,
+        routed_in: Path | None = None,
+    ) -> None:
+        self.service: EncodingService
         self.slots = OpenSlots()
         self.executor: SegmentExecutor
         if legacy_in is None:
             arguments = encoder_named("svt-av1").arguments
             self.executor = LocalSegmentExecutor(ffmpeg or find_ffmpeg(), arguments)
             self.service = ParallelEncoding(self.executor, self.slots)
+            if routed_in is not None:
+                self.service = routed(routed_in, encoding=self.service).encoding
         else:
             scripts = packaged(legacy_in, ffmpeg=ffmpeg)
             self.executor = ScriptSegmentExecutor(scripts, DecodingInspector())
@@ -88,9 +98,12 @@ class Run:
 MakeRun = Callable[..., Run]
 
 
-@pytest.fixture(params=["new", pytest.param("legacy", marks=needs_tools)])
+@pytest.fixture(params=["new", "routed", pytest.param("legacy", marks=needs_tools)])
 def make_run(request: pytest.FixtureRequest, tmp_path: Path) -> MakeRun:
-    return partial(Run, legacy_in=tmp_path / "scratch" if request.param == "legacy" else None)
+    home = tmp_path / "scratch"
+    home.mkdir()
+    place = {"new": {}, "routed": {"routed_in": home}, "legacy": {"legacy_in": home}}
+    return partial(Run, **place[request.param])
 
 
 @pytest.fixture

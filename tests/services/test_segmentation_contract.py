@@ -28,6 +28,7 @@ from drapto.services.segmentation.service import (
 )
 from tests.legacy import needs_tools, packaged
 from tests.media import clips
+from tests.services.routing import routed
 
 FPS = Fraction(24)
 
@@ -59,11 +60,12 @@ def assert_covers(segments: tuple[Segment, ...], frames: int) -> None:
 
 SERVICES: dict[str, Callable[[Path], SegmentationService]] = {
     "new": lambda _directory: SceneSegmentation(),
+    "routed": lambda home: routed(home, segmentation=SceneSegmentation()).segmentation,
     "legacy": lambda directory: LegacySegmentation(packaged(directory)),
 }
 
 
-@pytest.mark.parametrize("name", ["new", pytest.param("legacy", marks=needs_tools)])
+@pytest.mark.parametrize("name", ["new", "routed", pytest.param("legacy", marks=needs_tools)])
 @pytest.mark.parametrize(
     "builder",
     [clips.simple, clips.vfr, clips.ts, clips.edit_list, clips.raw_h264, clips.start_offset],
