@@ -7,6 +7,7 @@ from pathlib import Path
 from cli import text
 from drapto.core.events import PlanReady
 from drapto.core.job import EncodeResult, TrackOutcome
+from drapto.core.routing import Route, Side
 
 Facts = list[tuple[str, str]]
 
@@ -19,6 +20,7 @@ def plan_facts(plan: PlanReady) -> Facts:
         ("crop", plan.crop or "none"),
         ("dynamic range", text.printable(plan.dynamic_range)),
         ("workers", f"{plan.workers} (lp {plan.lp} each)"),
+        *_route_facts(plan.routes),
         *_track_facts(plan.tracks),
     ]
 
@@ -43,6 +45,7 @@ def result_facts(result: EncodeResult, log: Path | None = None) -> Facts:
                   f"{settings.width}x{settings.height}"),
         ("crop", str(result.crop) if result.crop else "none"),
         ("dynamic range", text.printable(result.dynamic_range)),
+        *_route_facts(result.routes),
         *_track_facts(result.tracks),
     ]  # fmt: skip
     facts += [("warning", text.printable(warning)) for warning in result.warnings]
@@ -51,6 +54,15 @@ def result_facts(result: EncodeResult, log: Path | None = None) -> Facts:
     if log is not None:
         facts.append(("log", text.path(log)))
     return facts
+
+
+def _route_facts(routes: tuple[Route, ...]) -> Facts:
+    """The stages that legacy serves. That new does is what everybody expects."""
+    return [
+        (route.stage.value, f"{route.primary}. {text.printable(route.reason)}")
+        for route in routes
+        if route.primary is not Side.NEW
+    ]
 
 
 def _track_facts(tracks: tuple[TrackOutcome, ...]) -> Facts:

@@ -11,7 +11,7 @@ from pydantic import Field
 from drapto.core.comparison import Comparison, Served
 from drapto.core.job import EncodeResult, Stage, TrackOutcome
 from drapto.core.media import Value
-from drapto.core.routing import RoutedStage
+from drapto.core.routing import Route, RoutedStage
 
 
 class JobStarted(Value):
@@ -64,6 +64,7 @@ class PlanReady(Value):
     crop: str | None
     dynamic_range: str
     tracks: tuple[TrackOutcome, ...]
+    routes: tuple[Route, ...] = ()  # who serves each stage that flags route, and why
 
 
 class SegmentProgress(Value):

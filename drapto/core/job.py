@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from drapto.core.media import CropRect, Value
-from drapto.core.routing import Mode, RoutedStage
+from drapto.core.routing import Mode, Route, RoutedStage
 from drapto.core.segments import VideoSettings
 
 
@@ -99,6 +99,7 @@ class EncodeResult(Value):
     crop: CropRect | None
     dynamic_range: str
     tracks: tuple[TrackOutcome, ...] = ()
+    routes: tuple[Route, ...] = ()  # who was to serve each stage that flags route, and why
     warnings: tuple[str, ...] = ()
     manifest: Path | None = None  # None once the work directory is gone
 

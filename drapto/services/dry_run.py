@@ -26,7 +26,7 @@ async def dry_run(
             served = source.for_job(
                 JobToServe(reporter, request, media, track, scratch, is_rehearsal=True)
             )
-            await served.settle(None)
+            routes = await served.settle(None)
             stages = served.stages
         async with reporter.stage(Stage.DETECTION):
             on_progress = reporter.progress(Stage.DETECTION, len(video.index))
@@ -48,7 +48,7 @@ async def dry_run(
         tasks = make_tasks(video, segments, plan.settings, scratch)
         for message in warnings_of(video, analysis, decisions.mux):
             reporter.warn(message)
-        ready = plan_ready(reporter.job, decisions, plan, video, segments, {})
+        ready = plan_ready(reporter.job, decisions, plan, video, segments, {}, routes)
         reporter.emit(ready)
         commands = [tracks.segment_command(task) for task in tasks]
         for audio in decisions.mux.audio_encodings:

@@ -11,6 +11,7 @@ from drapto.core.interfaces import Encoder, EncodingService, SourceVideo
 from drapto.core.job import JobRequest
 from drapto.core.media import ColorInfo, CropRect, MediaInfo, Track
 from drapto.core.resources import WorkerPlan, plan_workers
+from drapto.core.routing import Route
 from drapto.core.segments import EncodedSegment, Segment, VideoSettings
 from drapto.core.tracks import MuxPlan
 from drapto.core.words import count, sentence
@@ -85,6 +86,7 @@ def plan_ready(
     video: SourceVideo,
     segments: Sequence[Segment],
     done: Mapping[int, EncodedSegment],
+    routes: tuple[Route, ...],
 ) -> PlanReady:
     settings = plan.settings
     return PlanReady(
@@ -101,6 +103,7 @@ def plan_ready(
         crop=None if settings.crop is None else str(settings.crop),
         dynamic_range=settings.color.dynamic_range.value,
         tracks=decisions.mux.outcomes,
+        routes=routes,
     )
 
 

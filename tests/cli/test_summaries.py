@@ -8,13 +8,44 @@ from pathlib import Path
 import pytest
 
 from cli.render.console import make_console, print_facts, print_table
-from cli.render.facts import result_facts
+from cli.render.facts import plan_facts, result_facts
 from cli.render.frontend import (
     BatchRow,
     print_batch,
 )
+from drapto.core.routing import Mode, Route, RoutedStage, Side
 from tests.cli import recorded
 from tests.cli.screens import screen, text_of
+
+
+def route(stage: RoutedStage, primary: Side, mode: Mode, reason: str = "Why.") -> Route:
+    return Route(stage=stage, primary=primary, mode=mode, reason=reason)
+
+
+class TestWhoServes:
+    SHADOW = route(
+        RoutedStage.DETECTION,
+        Side.LEGACY,
+        Mode.SHADOW,
+        "The flag of detection says shadow; new runs beside it, to be compared.",
+    )
+    NEW = route(RoutedStage.ENCODING, Side.NEW, Mode.CANARY)
+
+    def test_stage_that_legacy_serves_is_named_with_the_reason(self) -> None:
+        said = (
+            "detection",
+            "legacy. The flag of detection says shadow; new runs beside it, to be compared.",
+        )
+        plan = recorded.plan().model_copy(update={"routes": (self.SHADOW, self.NEW)})
+        result = recorded.result(routes=(self.SHADOW, self.NEW))
+        for facts in (plan_facts(plan), result_facts(result)):
+            assert said in facts
+            assert "encoding" not in dict(facts)
+
+    def test_nothing_is_said_where_new_serves_everything(self) -> None:
+        everything = tuple(route(stage, Side.NEW, Mode.NEW) for stage in RoutedStage)
+        plan = recorded.plan().model_copy(update={"routes": everything})
+        assert plan_facts(plan) == plan_facts(recorded.plan())
 
 
 class TestSummary:

@@ -85,7 +85,9 @@ async def analyse(
     for message in warnings_of(video, analysis, decisions.mux):
         job.reporter.warn(message)
     resumed = {index: done[index] for index in done if index not in encoders.begun}
-    job.reporter.emit(plan_ready(job.reporter.job, decisions, plan, video, segments, resumed))
+    routes = job.state.checkpoint.routes or ()
+    ready = plan_ready(job.reporter.job, decisions, plan, video, segments, resumed, routes)
+    job.reporter.emit(ready)
     return Analysed(video, analysis, segments, plan)
 
 

@@ -106,6 +106,7 @@ async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> 
         crop=settings.crop,
         dynamic_range=settings.color.dynamic_range.value,
         tracks=encoders.mux.outcomes,
+        routes=job.state.checkpoint.routes or (),
         warnings=tuple(job.reporter.warnings),
         manifest=kept,
     )
