@@ -18,6 +18,7 @@ from drapto.core.errors import DraptoError, UsageError
 from drapto.core.events import JobFailed
 from drapto.core.interfaces import EventSink
 from drapto.core.routing import Mode, RoutedStage
+from drapto.infrastructure.flags.opening import open_flags
 from drapto.infrastructure.logging import LogSink, stderr_logger
 from drapto.infrastructure.metrics import Metrics
 from drapto.infrastructure.settings import Settings, load_settings
@@ -82,6 +83,7 @@ def _judge(call: Call) -> tuple[Settings, Work]:
         raise UsageError("-v and -q contradict each other.", hint="Give one of them.")
     settings = load_settings(call.flags, config_file=call.config_file).settings
     encoder_named(settings.encoder)
+    open_flags(settings)  # a broken flags file is found before the first job, not by each of them
     if call.metrics_file:
         _check_metrics_file(call.metrics_file)
     return settings, plan_work(call.inputs, call.output)
