@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from drapto.core.events import CommandPlanned, PlanReady
 from drapto.core.job import JobRequest, Stage
+from drapto.core.routing import Route, RoutedStage, Side
 from drapto.core.workshop import Workshop
 from drapto.services.detection.truth import settle_on_decoded
 from drapto.services.encoding.tasks import make_tasks
@@ -15,7 +16,10 @@ from drapto.services.stages import JobToServe, StageSource
 async def dry_run(
     request: JobRequest, workshop: Workshop, source: StageSource, reporter: Reporter
 ) -> PlanReady:
-    """Emit the plan and a command for every segment and audio track. Errors: as the job's."""
+    """Emit the plan and a command for every segment and audio track that Drapto itself encodes.
+
+    Errors: as the job's.
+    """
     reader, tracks = workshop.reader, workshop.tracks
     async with workshop.store.scratch() as scratch:
         async with reporter.stage(Stage.PROBE):
@@ -50,7 +54,9 @@ async def dry_run(
             reporter.warn(message)
         ready = plan_ready(reporter.job, decisions, plan, video, segments, {}, routes)
         reporter.emit(ready)
-        commands = [tracks.segment_command(task) for task in tasks]
+        commands = []
+        if not _legacy_encodes(routes):  # its scripts decide themselves what they run
+            commands += [tracks.segment_command(task) for task in tasks]
         for audio in decisions.mux.audio_encodings:
             out = scratch / f"{audio.source.index}.opus"
             commands.append(tracks.audio_command(video.media, audio, out))
@@ -59,3 +65,7 @@ async def dry_run(
                 CommandPlanned(job=reporter.job, stage=Stage.ENCODING, command=tuple(command))
             )
     return ready
+
+
+def _legacy_encodes(routes: tuple[Route, ...]) -> bool:
+    return any(r.stage is RoutedStage.ENCODING and r.primary is Side.LEGACY for r in routes)

@@ -219,3 +219,12 @@ def test_plan_and_summary_name_the_stages_that_legacy_serves_and_no_other(team: 
     team.flags("")
     quiet = team.run("encode", team.film(), team.home / "out.mkv", "--dry-run", "--overwrite")
     assert "legacy" not in quiet.stdout
+
+
+def test_plan_shows_no_command_of_an_encoder_that_will_not_run(team: Team) -> None:
+    plan = team.encode(team.film(), options=("--dry-run",))
+    assert [e["stage"] for e in plan.events if e["event"] == "command_planned"] == ["encoding"]
+    team.flags('[stage.encoding]\nmode = "legacy"\n')
+    plan = team.encode(team.film(), options=("--dry-run",))
+    assert plan.sides(ENCODING) == ["legacy"]
+    assert [event for event in plan.events if event["event"] == "command_planned"] == []
