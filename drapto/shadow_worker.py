@@ -20,7 +20,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code. Whatever goes wrong ends as a traceback in the directory's stderr file."""
+    """The exit code: for a DraptoError its own, with its message in the directory's stderr file;
+    whatever else goes wrong ends as a traceback there."""
     verb, place = arguments[0], Path(arguments[1])
     if verb == "detached":
         import anyio
@@ -46,8 +47,13 @@ def main(arguments: list[str]) -> int:
     import anyio
 
     from drapto.bootstrap.shadowing import run_shadow
+    from drapto.core.errors import DraptoError
 
-    result = anyio.run(run_shadow, verb, task, settings, place)
+    try:
+        result = anyio.run(run_shadow, verb, task, settings, place)
+    except DraptoError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)  # noqa: T201 (our own file)
+        return error.exit_code
     partial = place / f"{RESULT_FILE}.tmp"
     partial.write_text(dumps(result))
     partial.replace(place / RESULT_FILE)

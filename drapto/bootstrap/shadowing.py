@@ -93,7 +93,7 @@ async def _measure(task: ShadowTask, binary: FfmpegBinary, place: Path) -> Measu
 
     candidate, fault = None, ""
     try:
-        candidate = await summary(place / f"candidate{task.output.suffix}")
+        candidate = await summary(task.candidate_output(place.parent))
     except InputError as error:
         fault = str(error)
     return Measured(

@@ -62,10 +62,21 @@ class ShadowTask(Value):
         """How long all of it may take, ending what does not end by itself included."""
         return self.deadline_s + self.measure_deadline_s + DEADLINE_FLOOR_S
 
+    def candidate_output(self, place: Path) -> Path:
+        """The file that a candidate for encoding makes, in the `place` of its shadow run."""
+        return place / "run" / f"candidate{self.output.suffix}"
+
     @property
     def reproduce(self) -> str:
         """The command that runs both sides of this stage again."""
-        return shlex.join(["drapto", "shadow", "compare", "--stage", self.stage, str(self.source)])
+        command = ["drapto", "shadow", "compare", "--stage", self.stage.value]
+        usual, asked = EncodeOptions(), self.options
+        if self.stage is RoutedStage.ENCODING:
+            command += ["--crf", f"{self.settings.crf:g}"]
+        for name in ("preset", "encoder", "crop", "audio", "video_stream"):
+            if getattr(asked, name) != getattr(usual, name):
+                command += [f"--{name.replace('_', '-')}", str(getattr(asked, name))]
+        return shlex.join([*command, str(self.source)])
 
 
 # A candidate begins by starting Python at the lowest priority. The factor of a primary that took
@@ -99,3 +110,4 @@ class CandidateEnd:
     fault: str = ""  # one plain clause: what went wrong; empty if there is a payload
     timed_out: bool = False
     wall_s: float = 0.0
+    status: int | None = None  # what it exited with: those of `core/errors.py`; None: it did not

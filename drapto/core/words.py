@@ -20,6 +20,13 @@ def size(size_bytes: float) -> str:
     raise AssertionError("unreachable")
 
 
+def shortened(text: str, most: int = 200) -> str:
+    """One line of at most so many characters, for what strangers wrote: the beginning, and an
+    ellipsis in place of the rest."""
+    line = " ".join(text[: 8 * most].split())
+    return line if len(line) <= most and len(text) <= 8 * most else line[: most - 1] + "…"
+
+
 def sentence(note: str) -> str:
     """With a capital letter and a full stop."""
     return note[:1].upper() + note[1:] + ("" if note.endswith((".", "!", "?")) else ".")

@@ -2,11 +2,13 @@
 
 Promised: whatever the candidate does (crash, hang, flood its output, take memory, start processes
 without end, write rubbish) the caller gets a `CandidateEnd` soon after the deadline at the latest;
-by then every process that descends from the candidate is gone; stdout and stderr cost the caller
-nothing; the result is read only if it is a plain file of a sensible size. The fences around the
-process itself: `confine.py`.
+by then every process that descends from the candidate is gone, and when the caller is killed they
+go with it (`keeper.py`); stdout and stderr cost the caller nothing; the result is read only if it
+is a plain file of a sensible size. The fences around the process itself: `confine.py`.
 
-    end = await ProcessCandidates(settings).run("run", task, place, deadline_s=60)
+    candidates = ProcessCandidates(settings, state_dir / "shadow")
+    async with candidates.place(task) as place:
+        end = await candidates.run("run", task, place, deadline_s=60)
 
 Contract test: tests/infrastructure/test_candidates.py.
 """
@@ -14,6 +16,7 @@ Contract test: tests/infrastructure/test_candidates.py.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -27,14 +30,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 import anyio
-import psutil
 
 from drapto.core.errors import MissingToolError, ProcessFailedError, ResourceError
 from drapto.core.json_text import dumps
 from drapto.core.routing import RoutedStage
 from drapto.core.shadow_task import CandidateEnd, ShadowTask
-from drapto.core.words import size
-from drapto.infrastructure.files import write_atomically
+from drapto.core.words import shortened, size
+from drapto.infrastructure import keeper
+from drapto.infrastructure.files import translate, write_atomically
 from drapto.infrastructure.process import run_process
 
 # Begins with an underscore, so that it is not taken for a setting.
@@ -46,6 +49,8 @@ PLACE_PREFIX = "run-"
 MARGIN_BYTES = 512 * 1024 * 1024  # more than logs, index and audio of a long film need
 _STDERR_TAIL_BYTES = 4096
 _WORKER = (sys.executable, "-m", "drapto.shadow_worker")
+_KEEPER = (sys.executable, "-I", "-S", keeper.__file__)
+_ROOM_HINT = "Set DRAPTO_STATE_DIR to a place with more room, or free some."
 
 
 class ProcessCandidates:
@@ -61,25 +66,44 @@ class ProcessCandidates:
 
     @asynccontextmanager
     async def place(self, task: ShadowTask) -> AsyncIterator[Path]:
-        """A directory of its own, gone afterwards. Errors: ResourceError on a full disk."""
-        base = self._base
-        base.mkdir(parents=True, exist_ok=True, mode=0o700)
-        needed = MARGIN_BYTES
-        if task.stage is RoutedStage.ENCODING:  # its segments, and the file they are joined to
-            needed += 3 * task.output_size_bytes
-        free = shutil.disk_usage(base).free
-        if free < needed:
-            raise ResourceError(
-                f"A shadow run needs {size(needed)} in {base}, where {size(free)} are free.",
-                hint="Set DRAPTO_STATE_DIR to a place with more room, or free some.",
-            )
-        _clear_up(base)
-        place = Path(tempfile.mkdtemp(prefix=f"{PLACE_PREFIX}{os.getpid()}-", dir=base))
+        """A directory of its own, gone afterwards, for one `run` of each verb.
+
+        Errors: ResourceError on a full disk, PublishError where nothing can be written.
+        """
+        place, held = await anyio.to_thread.run_sync(self._make_place, task)
         try:
             yield place
         finally:
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(shutil.rmtree, place, True)
+                await anyio.to_thread.run_sync(_remove, place)
+            os.close(held)
+
+    def _make_place(self, task: ShadowTask) -> tuple[Path, int]:
+        """The directory, and a descriptor that says for as long as it is open that it is in use."""
+        try:
+            self._base.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._check_room(task)
+            with _locked(self._base):
+                _clear_up(self._base)
+                place = Path(tempfile.mkdtemp(prefix=PLACE_PREFIX, dir=self._base))
+                held = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+                fcntl.flock(held, fcntl.LOCK_EX)
+                return place, held
+        except OSError as error:
+            raise translate(
+                error, f"No shadow run can be made in {self._base}", hint=_ROOM_HINT
+            ) from error
+
+    def _check_room(self, task: ShadowTask) -> None:
+        needed = MARGIN_BYTES
+        if task.stage is RoutedStage.ENCODING:  # its segments, and the file they are joined to
+            needed += 3 * task.output_size_bytes
+        free = shutil.disk_usage(self._base).free
+        if free < needed:
+            raise ResourceError(
+                f"A shadow run needs {size(needed)} in {self._base}, where {size(free)} are free.",
+                hint=_ROOM_HINT,
+            )
 
     async def changed(self, task: ShadowTask) -> str:
         """Why the source or the output is not what it was; empty if it is."""
@@ -96,24 +120,30 @@ class ProcessCandidates:
     async def run(
         self, verb: str, task: ShadowTask, place: Path, *, deadline_s: float
     ) -> CandidateEnd:
-        """`place` is the one directory the candidate may write to. Never raises an Exception."""
+        """`place / verb` is made, and is the one directory that the candidate may write to: what
+        one left there must not lead the next astray. Never raises an Exception."""
         started_s = time.monotonic()
-        write_atomically(place / TASK_FILE, dumps(task).encode())
-        write_atomically(place / SETTINGS_FILE, dumps(self._settings).encode())
-        (place / RESULT_FILE).unlink(missing_ok=True)
-        environment = {**os.environ, MARK: f"{task.id}-{verb}", "TMPDIR": str(place)}
-        fault, timed_out = "", False
+        home = place / verb
+        try:
+            home.mkdir(mode=0o700)
+            write_atomically(home / TASK_FILE, dumps(task).encode())
+            write_atomically(home / SETTINGS_FILE, dumps(self._settings).encode())
+        except OSError as error:
+            return CandidateEnd(payload=None, fault=f"it could not be started ({error.strerror})")
+        environment = {**os.environ, MARK: f"{task.id}-{verb}", "TMPDIR": str(home)}
+        fault, timed_out, status, stderr_tail = "", False, None, ""
         try:
             ran = await run_process(
-                [*self._worker, verb, str(place)],
+                [*_KEEPER, *self._worker, verb, str(home)],
                 what=f"The {task.candidate} {task.stage}",
                 env=environment,
-                cwd=place,
+                cwd=home,
                 deadline_s=deadline_s,
                 check=False,
                 nice=19,
             )
-            fault = _how(ran.returncode) if ran.returncode else ""
+            status, stderr_tail = ran.returncode, ran.stderr_tail
+            fault = _how(status) if status else ""
         except ProcessFailedError:
             timed_out = True
         except MissingToolError as error:
@@ -124,18 +154,50 @@ class ProcessCandidates:
         wall_s = time.monotonic() - started_s
         payload: bytes | None = None
         if not fault and not timed_out:
-            payload, fault = _result(place / RESULT_FILE)
+            payload, fault = _result(home / RESULT_FILE)
         if fault:
-            fault = f"{fault}{_said(place / STDERR_FILE)}"
-        return CandidateEnd(payload=payload, fault=fault, timed_out=timed_out, wall_s=wall_s)
+            fault += _last_line(_tail(home / STDERR_FILE) or stderr_tail)
+        return CandidateEnd(
+            payload=payload, fault=fault, timed_out=timed_out, wall_s=wall_s, status=status
+        )
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _clear_up(base: Path) -> None:
-    """Remove the places of processes that were killed before they could do it themselves."""
-    for place in base.glob(f"{PLACE_PREFIX}*-*"):
-        owner = place.name.removeprefix(PLACE_PREFIX).partition("-")[0]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)):
-            shutil.rmtree(place, ignore_errors=True)
+    """Remove the places of programs that were killed before they could do it themselves.
+
+    The lock of a killed program is gone with it; its number says nothing, since containers give
+    out the same ones again.
+    """
+    for place in base.glob(f"{PLACE_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(place)
+            finally:
+                os.close(descriptor)
+
+
+def _remove(place: Path) -> None:
+    """Also what was closed to its owner."""
+    with contextlib.suppress(OSError):
+        place.chmod(0o700)
+        for directory, names, _ in os.walk(place):
+            for name in names:
+                path = Path(directory, name)
+                if not path.is_symlink():
+                    path.chmod(0o700)
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def _how(returncode: int) -> str:
@@ -146,16 +208,19 @@ def _how(returncode: int) -> str:
     return f"it was killed by signal {-returncode}"
 
 
-def _said(stderr: Path) -> str:
-    """The last line it wrote, if that can be read."""
+def _tail(stderr: Path) -> str:
+    """The end of what it wrote to its own log, if that can be read."""
     try:
         with _opened(stderr) as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _STDERR_TAIL_BYTES))
-            text = file.read(_STDERR_TAIL_BYTES).decode("utf-8", "replace")
+            return file.read(_STDERR_TAIL_BYTES).decode("utf-8", "replace")
     except (OSError, ValueError):
         return ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return f", saying: {lines[-1][-500:]}" if lines else ""
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return f", saying: {shortened(lines[-1], 500)}" if lines else ""
 
 
 def _result(path: Path) -> tuple[bytes | None, str]:

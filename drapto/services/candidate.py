@@ -51,7 +51,7 @@ async def _encode(
     task: ShadowTask, workshop: Workshop, stages: Stages, place: Path
 ) -> CandidateResult:
     given = replace(stages, detection=_Given(task.analysis), segmentation=_Planned(task.segments))
-    output = place / f"candidate{task.output.suffix}"
+    output = task.candidate_output(place.parent)
     request = JobRequest(
         source=task.source,
         output=output,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from drapto.core.errors import ResourceError
+from drapto.core.json_text import dumps
 from drapto.core.shadow_task import CandidateEnd, ShadowTask
 from drapto.infrastructure import candidates
 from drapto.infrastructure.candidates import MARK, ProcessCandidates
@@ -51,6 +53,13 @@ def relatives(task: ShadowTask) -> Iterator[psutil.Process]:
                 yield process
         except psutil.Error:
             continue
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
 
 
 async def test_result_comes_back_as_it_was_written(tmp_path: Path, task: ShadowTask) -> None:
@@ -149,3 +158,90 @@ async def test_full_disk_is_told_before_anything_runs(tmp_path: Path, task: Shad
     with pytest.raises(ResourceError, match="free"):
         async with worker(tmp_path, "").place(greedy):
             pass
+
+
+async def test_nothing_escapes_by_leaving_group_session_and_environment(
+    tmp_path: Path, task: ShadowTask
+) -> None:
+    note = tmp_path / "escaped"
+    code = (
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    if os.fork() == 0:\n"
+        f"        Path({str(note)!r}).write_text(str(os.getpid()))\n"
+        "        os.execve('/bin/sleep', ['sleep', '600'], {})\n"
+        "    os._exit(0)\n"
+        f"while not Path({str(note)!r}).exists() or not Path({str(note)!r}).read_text():\n"
+        "    time.sleep(0.01)\n"
+        "time.sleep(0.1)\n"
+        "(place / 'result.json').write_text('{}')"
+    )
+    end = await run(worker(tmp_path, code), task)
+    assert end.payload == b"{}"
+    assert not psutil.pid_exists(int(note.read_text()))
+
+
+_PROGRAM = """
+import sys, anyio
+from pathlib import Path
+from drapto.core.json_text import loads
+from drapto.core.shadow_task import ShadowTask
+from drapto.infrastructure.candidates import ProcessCandidates
+
+async def main(base, task, worker):
+    candidates = ProcessCandidates({}, Path(base), worker=(sys.executable, worker))
+    task = ShadowTask.model_validate(loads(Path(task).read_bytes()))
+    async with candidates.place(task) as place:
+        await candidates.run("run", task, place, deadline_s=600)
+
+anyio.run(main, *sys.argv[1:])
+"""
+
+
+def test_nothing_of_it_outlives_a_killed_program(tmp_path: Path, task: ShadowTask) -> None:
+    """Not even what a script of the candidate has started, which asked for no such thing."""
+    note = tmp_path / "pid"
+    worker(tmp_path, f"os.system('sleep 600 & echo $! > {note}; wait')")
+    (tmp_path / "task.json").write_text(dumps(task))
+    argv = [sys.executable, "-c", _PROGRAM, str(tmp_path / "shadow"), str(tmp_path / "task.json")]
+    program = subprocess.Popen([*argv, str(tmp_path / "worker.py")])
+    wait_until(lambda: note.exists() and note.read_text().strip() != "")
+    program.kill()
+    program.wait()
+    wait_until(lambda: not psutil.pid_exists(int(note.read_text())))
+    wait_until(lambda: not list(relatives(task)))
+
+
+async def test_next_run_removes_what_a_killed_program_left(
+    tmp_path: Path, task: ShadowTask
+) -> None:
+    base = tmp_path / "shadow"
+    left = base / f"run-{os.getpid()}-abcdefgh"  # containers give out the same number again
+    left.mkdir(parents=True)
+    candidate = worker(tmp_path, "")
+    async with candidate.place(task) as place, candidate.place(task) as second:
+        assert not left.exists()
+        assert place.is_dir()
+        assert second.is_dir()
+
+
+async def test_measuring_is_not_led_astray_by_what_the_candidate_left(
+    tmp_path: Path, task: ShadowTask
+) -> None:
+    """The second process writes to files of the same names as the first."""
+    code = (
+        "if sys.argv[1] == 'run':\n"
+        "    for name in ('stderr.log', 'task.json'):\n"
+        "        (place / name).unlink(missing_ok=True)\n"
+        f"        (place / name).symlink_to({str(task.source)!r})\n"
+        "(place / 'stderr.log').open('ab').write(b'')\n"
+        "if sys.argv[1] == 'measure':\n"
+        "    (place / 'stderr.log').open('wb').close()\n"
+        "(place / 'result.json').write_text('{}')"
+    )
+    candidate = worker(tmp_path, code)
+    async with candidate.place(task) as place:
+        for verb in ("run", "measure"):
+            end = await candidate.run(verb, task, place, deadline_s=30)
+            assert end.payload == b"{}"
+    assert task.source.read_bytes() == b"source"
