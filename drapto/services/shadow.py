@@ -28,8 +28,9 @@ from drapto.core.flag_policy import StageFlag
 from drapto.core.interfaces import EventSink
 from drapto.core.routing import Route
 from drapto.core.shadow_task import CandidateEnd, ShadowTask
+from drapto.services.candidate_results import parse_result
 from drapto.services.rollback import RollbackManager
-from drapto.services.shadow_judging import Judged, failed, judge_candidate, parse_result
+from drapto.services.shadow_judging import Judged, failed, judge_candidate
 from drapto.services.stages import JobServed, JobToServe
 
 
@@ -97,7 +98,13 @@ class ShadowRunner:
 
     async def _run(self, task: ShadowTask) -> Comparison:
         try:
-            judged = await self._judged(task)
+            if why := await self._candidates.changed(task):
+                judged = Judged(Outcome.SKIPPED, why)
+            else:
+                judged = await self._judged(task)
+                # What became of other files says nothing about the candidate.
+                if why := await self._candidates.changed(task):
+                    judged = Judged(Outcome.SKIPPED, why, candidate_s=judged.candidate_s)
         except DraptoError as error:  # no place for it on this machine
             judged = Judged(Outcome.SKIPPED, str(error))
         except Exception as error:  # a fault of ours, and none of the candidate's
@@ -105,8 +112,6 @@ class ShadowRunner:
         return await self._end(task, judged)
 
     async def _judged(self, task: ShadowTask) -> Judged:
-        if why := await self._candidates.changed(task):
-            return Judged(Outcome.SKIPPED, why)
         async with self._candidates.place(task) as place:
             end = await self._candidates.run("run", task, place, deadline_s=task.deadline_s)
             if end.timed_out:

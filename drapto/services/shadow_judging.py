@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from pathlib import Path
 from typing import TypeVar
-
-from pydantic import ValidationError
 
 from drapto.core.comparators.detection import compare_detection
 from drapto.core.comparators.encoding import (
@@ -19,9 +16,10 @@ from drapto.core.comparators.encoding import (
 from drapto.core.comparators.segmentation import compare_segmentation
 from drapto.core.comparators.verdict import Terms, verdict
 from drapto.core.comparison import FieldResult, Outcome
-from drapto.core.json_text import loads
 from drapto.core.routing import RoutedStage, Side
-from drapto.core.shadow_task import CandidateEnd, CandidateResult, Measured, ShadowTask
+from drapto.core.shadow_task import CandidateEnd, CandidateResult, ShadowTask
+from drapto.services.candidate_results import parse_measured
+from drapto.services.candidate_results import parse_result as parse_result
 
 _T = TypeVar("_T")
 
@@ -35,34 +33,6 @@ class Judged:
     fields: tuple[FieldResult, ...] = ()
     measures: dict[str, float] = field(default_factory=dict)
     candidate_s: float = 0.0
-
-
-def parse_result(
-    task: ShadowTask, payload: bytes, place: Path
-) -> tuple[CandidateResult | None, str]:
-    """The result if it is one, else one plain sentence why not."""
-    try:
-        result = CandidateResult.model_validate(loads(payload))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the whole"
-        return None, f"Its result is of the wrong type: {where}: {first['msg']}."
-    except ValueError as error:
-        return None, f"Its result is no JSON: {error}."
-    wanted = {
-        RoutedStage.DETECTION: result.analysis,
-        RoutedStage.SEGMENTATION: result.segments,
-        RoutedStage.ENCODING: result.output,
-    }[task.stage]
-    if wanted is None:
-        return None, f"Its result holds no {task.stage}."
-    if result.output is not None:
-        output = result.output
-        if output.parent.resolve() != place.resolve() or output.is_symlink():
-            return None, "It named a file outside its own directory."
-        if not output.is_file():
-            return None, "It wrote no output."
-    return result, ""
 
 
 def failed(task: ShadowTask, outcome: Outcome, why: str, candidate_s: float) -> Judged:
@@ -106,7 +76,7 @@ def judge_candidate(
 def _encoding(
     task: ShadowTask, result: CandidateResult, measured: CandidateEnd | None, terms: Terms
 ) -> Judged:
-    found = _measured(measured)
+    found = parse_measured(measured)
     if isinstance(found, str):
         return Judged(Outcome.INCOMPARABLE, found, candidate_s=result.wall_s)
     if found.candidate is None:
@@ -115,18 +85,6 @@ def _encoding(
     fields = compare_encoding(legacy, new, terms, source=found.source)
     judged = _judged(fields, result.wall_s, why_incomparable(legacy, new))
     return replace(judged, measures=encoding_measures(legacy, new))
-
-
-def _measured(end: CandidateEnd | None) -> Measured | str:
-    """What was measured, or one plain sentence why nothing was."""
-    if end is None or end.timed_out:
-        return "The two files could not be measured in time."
-    if end.payload is None:
-        return f"The two files could not be measured: {end.fault}."
-    try:
-        return Measured.model_validate(loads(end.payload))
-    except ValueError as error:
-        return f"The two files could not be measured: {error}."
 
 
 def _judged(fields: Sequence[FieldResult], candidate_s: float, incomparable: str = "") -> Judged:

@@ -26,7 +26,7 @@ from typing import Any
 from drapto.core.comparison import FieldResult, Outcome, Severity, outcome_of
 from drapto.core.flag_policy import Ignore, Tolerances
 from drapto.core.routing import Side
-from drapto.core.words import count
+from drapto.core.words import count, shortened
 
 _REASON_FIELDS = 3  # discrepancies that a reason names
 _INDEX = re.compile(r"\[\d+\]")
@@ -147,7 +147,7 @@ def said(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else shortened(str(value))
 
 
 def verdict(fields: Sequence[FieldResult], incomparable: str = "") -> tuple[Outcome, str]:
