@@ -166,7 +166,7 @@ class OverridesFile:
         """Errors: OSError; one of _DAMAGED."""
         try:
             data = self.path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # there never was one
             return ()
         return _Stored.model_validate(json_text.loads(data)).overrides
 
