@@ -15,7 +15,6 @@ from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.infrastructure.ffmpeg.tracks import FfmpegTracks
 from drapto.infrastructure.resources import ResourceManager
-from drapto.infrastructure.scripts import ScriptDirectory
 from drapto.infrastructure.settings import Settings
 from drapto.infrastructure.store import FileJobStore
 from drapto.infrastructure.worker_slots import MeasuredSlots
@@ -23,14 +22,6 @@ from drapto.services.detection.features import NumpyBackend
 from drapto.services.detection.service import StreamingDetection
 from drapto.services.encoding.registry import encoder_named
 from drapto.services.encoding.service import ParallelEncoding
-from drapto.services.legacy.adapter import (
-    LegacyDetection,
-    LegacyEncoding,
-    LegacySegmentation,
-    Scripts,
-    ScriptSegmentExecutor,
-)
-from drapto.services.legacy.contract import PACKAGED_SCRIPTS
 from drapto.services.segmentation.service import SceneSegmentation
 from drapto.services.stages import Stages
 
@@ -66,6 +57,16 @@ def legacy_stages(
 ) -> Stages:
     """The legacy side of one job. `work_dir` is for its scripts alone and need not exist yet; it
     has to stay until the job has ended, since legacy segments are files in it."""
+    from drapto.infrastructure.scripts import ScriptDirectory
+    from drapto.services.legacy.adapter import (
+        LegacyDetection,
+        LegacyEncoding,
+        LegacySegmentation,
+        Scripts,
+        ScriptSegmentExecutor,
+    )
+    from drapto.services.legacy.contract import PACKAGED_SCRIPTS
+
     own = settings.legacy_scripts_dir
     runner = ScriptDirectory(
         own or PACKAGED_SCRIPTS,

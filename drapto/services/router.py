@@ -21,7 +21,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from drapto.core.comparison import Served
 from drapto.core.errors import (
@@ -34,7 +35,6 @@ from drapto.core.errors import (
 from drapto.core.events import StageServed
 from drapto.core.flags import Evaluation
 from drapto.core.routing import Mode, Route, RoutedStage, Side, SourceFacts
-from drapto.core.shadow_task import ShadowTask
 from drapto.services.rollback import RollbackManager
 from drapto.services.routed_stages import (
     RoutedDetection,
@@ -42,8 +42,10 @@ from drapto.services.routed_stages import (
     RoutedSegmentation,
     Work,
 )
-from drapto.services.shadow import shadow_task
 from drapto.services.stages import JobServed, JobToServe, Stages
+
+if TYPE_CHECKING:
+    from drapto.core.shadow_task import ShadowTask
 
 _T = TypeVar("_T")
 
@@ -100,7 +102,6 @@ class RoutedJob:
     def __init__(self, router: StageRouter, job: JobToServe) -> None:
         self._router = router
         self._job = job
-        self._sides = {Side.NEW: router.new, Side.LEGACY: router.legacy(job)}
         self._evaluations: dict[RoutedStage, Evaluation] = {}
         self._done_by_primary: dict[RoutedStage, _Done] = {}
         self._fallen_back: set[RoutedStage] = set()
@@ -141,6 +142,8 @@ class RoutedJob:
                 await self._submit(evaluation, served, done.wall_s)
 
     async def _submit(self, evaluation: Evaluation, served: JobServed, primary_s: float) -> None:
+        from drapto.services.shadow import shadow_task  # only where something is compared
+
         strata = facts_of(self._job).strata
         route, flag = evaluation.route, evaluation.flag
         try:
@@ -154,7 +157,15 @@ class RoutedJob:
         return self._evaluations[stage].route
 
     def primary(self, stage: RoutedStage) -> Stages:
-        return self._sides[self.route(stage).primary]
+        return self._side(self.route(stage).primary)
+
+    def _side(self, side: Side) -> Stages:
+        return self._router.new if side is Side.NEW else self._legacy
+
+    @cached_property
+    def _legacy(self) -> Stages:
+        """Made when it is first needed: most users have no scripts, and need not load them."""
+        return self._router.legacy(self._job)
 
     async def serve(
         self,
@@ -168,11 +179,11 @@ class RoutedJob:
         """
         route, again = self.route(stage), again or work
         if stage in self._fallen_back:
-            result, _ = await again(self._sides[Side.LEGACY])
+            result, _ = await again(self._legacy)
             return result
         started_s = time.monotonic()
         try:
-            result, frames = await work(self._sides[route.primary])
+            result, frames = await work(self._side(route.primary))
         except _NOT_THE_STAGES_FAULT:
             raise
         except Exception as failure:
@@ -188,7 +199,7 @@ class RoutedJob:
     async def _fall_back(self, stage: RoutedStage, work: Work[_T], failure: Exception) -> _T:
         started_s = time.monotonic()
         try:
-            result, frames = await work(self._sides[Side.LEGACY])
+            result, frames = await work(self._legacy)
         except Exception:  # then it is the source, or the machine: what new said is better said
             raise failure from failure.__cause__
         self._fallen_back.add(stage)
