@@ -17,7 +17,7 @@ import drapto
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "python-api.md").read_text()
-HEAVY = {"av", "cv2", "numpy", "openfeature", "torch"}
+HEAVY = {"av", "cv2", "jinja2", "matplotlib", "numpy", "openfeature", "sqlite3", "torch"}
 VALUES = {"Event", "__version__"}  # a union of types and a string: they have no docstring
 
 

@@ -162,3 +162,16 @@ def test_dry_run_prints_commands_and_writes_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "libsvtav1" in done.stdout
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_user_without_scripts_needs_no_tool_of_theirs(film: Path, tmp_path: Path) -> None:
+    """With the flags that Drapto comes with, and no program but its own in reach."""
+    (tmp_path / "nothing").mkdir()
+    done = drapto(
+        "encode", film, tmp_path / "out.mkv", *QUICK,
+        PATH=str(tmp_path / "nothing"), XDG_CONFIG_HOME=str(tmp_path),
+        DRAPTO_STATE_DIR=str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stdout
+    assert done.stderr == ""
