@@ -28,6 +28,7 @@ from drapto.core.flag_policy import StageFlag
 from drapto.core.interfaces import EventSink
 from drapto.core.routing import Route
 from drapto.core.shadow_task import CandidateEnd, ShadowTask
+from drapto.core.words import count
 from drapto.services.candidate_results import parse_result
 from drapto.services.rollback import RollbackManager
 from drapto.services.shadow_judging import Judged, failed, judge_candidate
@@ -73,8 +74,8 @@ class ShadowRunner:
     async def submit(self, task: ShadowTask) -> None:
         """Queue a task, or drop and count it if too many wait already."""
         if len(self._waiting) >= task.policy.queue:
-            full = f"{len(self._waiting)} shadow runs were waiting already"
-            await self._end(task, Judged(Outcome.SKIPPED, f"Dropped: {full}."))
+            full = f"Dropped: no more than {count(task.policy.queue, 'shadow run')} may wait."
+            await self._end(task, Judged(Outcome.SKIPPED, full))
         else:
             self._waiting.append(task)
 

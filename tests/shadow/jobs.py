@@ -11,6 +11,7 @@ from secrets import token_hex
 import anyio
 
 from drapto.bootstrap.services import open_services
+from drapto.core.events import Event
 from drapto.core.job import EncodeOptions, JobRequest
 from drapto.core.routing import Mode, RoutedStage, Side
 from drapto.core.shadow_task import ShadowTask
@@ -18,10 +19,15 @@ from drapto.infrastructure.settings import Settings
 from tests.media.clips import ffmpeg, tone, with_cuts, x264
 from tests.media.tracks import CHAPTERS, SRT
 
-FLAGS = "schema = 1\n" + "".join(
-    f'[stage.{stage}]\nmode = "new"\nshadow = {{ sample = 1.0, aa_sample = 0.0 }}\n'
-    for stage in RoutedStage
-)
+
+def flags(mode: str, shadow: str) -> str:
+    """A flags file that says the same of every stage."""
+    stages = [f'[stage.{s}]\nmode = "{mode}"\nshadow = {{ {shadow} }}\n' for s in RoutedStage]
+    return "schema = 1\n" + "".join(stages)
+
+
+NEW = flags("new", "sample = 1.0, aa_sample = 0.0")
+LEGACY_TWICE = flags("shadow", "aa_sample = 1.0")
 OPTIONS = EncodeOptions(preset=13, crf=40, min_segment_s=0.5, max_segment_s=1.0)
 FRAMES = 90
 """Of `film_with_everything`: three scenes, so at least three segments by these options."""
@@ -58,6 +64,7 @@ class Serve:
     """Makes jobs in a directory. Their outputs lie in 'outputs', their state in 'state'."""
 
     directory: Path
+    flags: str = NEW
 
     def __call__(self, source: Path, options: EncodeOptions = OPTIONS) -> Served:
         output = self.directory / "outputs" / source.with_suffix(".mkv").name
@@ -65,10 +72,10 @@ class Serve:
         return anyio.run(self._serve, source, output, options)
 
     async def _serve(self, source: Path, output: Path, options: EncodeOptions) -> Served:
-        flags = self.directory / "flags.toml"
-        flags.write_text(FLAGS)
+        file = self.directory / "flags.toml"
+        file.write_text(self.flags)
         before = dict(os.environ)
-        os.environ["DRAPTO_FLAGS_FILE"] = str(flags)
+        os.environ["DRAPTO_FLAGS_FILE"] = str(file)
         try:
             settings = Settings(state_dir=self.directory / "state", wait_shadow=True)
             async with open_services(settings) as services:
@@ -80,6 +87,13 @@ class Serve:
             os.environ.clear()
             os.environ.update(before)
         return Served(source, output, {task.stage: task for task in tasks})
+
+
+class Events(list[Event]):
+    """Everything that was told."""
+
+    def emit(self, event: Event) -> None:
+        self.append(event)
 
 
 def film_with_everything(directory: Path) -> Path:

@@ -12,7 +12,7 @@ import pytest
 from drapto.bootstrap.shadowing import make_rollback, settings_values
 from drapto.core import shadow_task
 from drapto.core.comparison import Comparison, Outcome
-from drapto.core.events import ComparisonDone, Event
+from drapto.core.events import ComparisonDone
 from drapto.core.flag_policy import ShadowPolicy
 from drapto.core.routing import RoutedStage
 from drapto.core.shadow_task import ShadowTask
@@ -23,7 +23,7 @@ from drapto.infrastructure.flags.opening import open_flags
 from drapto.infrastructure.settings import Settings
 from drapto.services.shadow import ShadowRunner
 from tests.shadow import faults
-from tests.shadow.jobs import Served
+from tests.shadow.jobs import Events, Served
 
 DETECTION, SEGMENTATION, ENCODING = RoutedStage
 WRONG_WORKER = Path(__file__).with_name("wrong_worker.py")
@@ -160,11 +160,6 @@ HARMLESS = _cases(DETECTION, Outcome.MATCH, {
     "locks its directory": "",
     "floods, then is honest": "",
 })  # fmt: skip
-
-
-class Events(list[Event]):
-    def emit(self, event: Event) -> None:
-        self.append(event)
 
 
 @dataclass
