@@ -3,7 +3,7 @@
 Promised, on Linux: no file outside one directory can be written, made, renamed or removed, and
 no process outside can be signalled (Landlock, where the kernel has it: `drapto doctor` tells);
 only time and disk that nobody else wants is used (nice 19, SCHED_IDLE, idle I/O); no process
-gets more memory and no file grows bigger than said. None of it can be taken back by the process
+gets more memory and no file grows bigger than said, and when memory runs out these go first. None of it can be taken back by the process
 itself.
 
     confine(Fences(writable=place, memory_bytes=2 * 1024**3, file_bytes=10 * 1024**3))
@@ -38,6 +38,8 @@ _REFER = 1 << 13  # since version 2: renames and links across directories
 _TRUNCATE = 1 << 14  # since version 3
 _SCOPE_SIGNAL = 1 << 1  # since version 6
 _PR_SET_NO_NEW_PRIVS = 38  # prctl(2); asked for by Landlock
+
+_KILLED_FIRST = "1000"  # proc(5): the first to go when the machine's memory is used up
 
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
 _IDLE_CLASS = 3 << 13  # linux/ioprio.h: IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0)
@@ -106,8 +108,9 @@ def _step_back() -> None:
         return
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text("19")
+    for name, value in (("autogroup", "19"), ("oom_score_adj", _KILLED_FIRST)):
+        with contextlib.suppress(OSError):
+            Path("/proc/self", name).write_text(value)
     number = _IOPRIO_SET.get(os.uname().machine)
     if number is not None:
         ctypes.CDLL(None).syscall(number, 1, 0, _IDLE_CLASS)

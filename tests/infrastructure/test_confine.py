@@ -93,6 +93,10 @@ def test_memory_and_file_size_are_limited(places: tuple[Path, Path]) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux scheduling")
 def test_only_what_nobody_else_wants_is_used(places: tuple[Path, Path]) -> None:
-    done = attempt(places, "print(os.sched_getscheduler(0) == os.SCHED_IDLE, os.nice(0))")
-    assert done.stdout.split() == ["True", "19"]
+    done = attempt(
+        places,
+        "print(os.sched_getscheduler(0) == os.SCHED_IDLE, os.nice(0))\n"
+        "print(Path('/proc/self/oom_score_adj').read_text())",
+    )
+    assert done.stdout.split() == ["True", "19", "1000"]
     assert os.nice(0) < 19  # and only its
