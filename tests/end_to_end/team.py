@@ -55,10 +55,19 @@ exec "{ffmpeg}" "$@"
 
 # Python reads a module of this name before all others.
 BROKEN_STAGES = """\
+import asyncio
+
 import {module} as module
 
 
-async def refuse(*_arguments, **_more):
+
+real = module.{name}
+
+
+async def refuse(*arguments, **more):
+    if {late}:
+        await real(*arguments, **more)
+        await asyncio.sleep(1)
     raise RuntimeError("the new {stage} is broken on this machine")
 
 
@@ -119,8 +128,9 @@ class Team:
             (first.parent / f"film {number}.mkv").write_bytes(first.read_bytes())
         return [first.parent / f"film {number}.mkv" for number in range(count)]
 
-    def breaks(self, stage: RoutedStage) -> dict[str, str]:
-        """The variables of a process whose new `stage` does not work."""
+    def breaks(self, stage: RoutedStage, *, late: bool = False) -> dict[str, str]:
+        """The variables of a process whose new `stage` does not work. `late`: fails, but for
+        encoding, when its work is done."""
         if stage is RoutedStage.ENCODING:
             wrapper = self.home / "ffmpeg that refuses"
             wrapper.write_text(BROKEN_FFMPEG.format(ffmpeg=find_ffmpeg()))
@@ -129,7 +139,7 @@ class Team:
         module, name = _STAGES[stage]
         folder = self.home / f"broken {stage}"
         folder.mkdir(exist_ok=True)
-        text = BROKEN_STAGES.format(module=module, name=name, stage=stage)
+        text = BROKEN_STAGES.format(module=module, name=name, stage=stage, late=late)
         (folder / "sitecustomize.py").write_text(text)
         return {"PYTHONPATH": f"{folder}:{ROOT}"}
 

@@ -61,6 +61,29 @@ async def test_legacy_serves_a_job_whose_new_stage_fails(team: Team, stage: Rout
     assert stages == list(RoutedStage)
 
 
+@pytest.mark.parametrize("stage", RoutedStage)
+async def test_film_is_whole_where_encoding_had_begun_before_the_failure(
+    team: Team, stage: RoutedStage
+) -> None:
+    """Segments are handed out while detection runs; legacy then sees the film in another way."""
+    (team.home / "films").mkdir()
+    film, _ = clips.with_cuts(team.home / "films", scenes=(*clips.SCENES, *clips.SCENES[::-1]))
+    short = {"DRAPTO_MIN_SEGMENT_S": "0.25", "DRAPTO_MAX_SEGMENT_S": "0.5"}
+    done = team.encode(film, options=("--keep-work",), **team.breaks(stage, late=True), **short)
+    assert done.code == 0, done.stderr
+    (work,) = (team.home / "out 0").glob(".*.drapto")
+    journal = [json.loads(line) for line in (work / "journal.jsonl").read_text().splitlines()]
+    entries = [entry["entry"] for entry in journal]
+    assert entries.index("segments_added") < entries.index("analysis_done")
+    output = clips.decoded_frames(team.home / "out 0" / f"{film.stem}.mkv")
+    assert [pts for pts, _ in output] == [pts for pts, _ in clips.decoded_frames(film)]
+    assert [served.failed for served in await team.served(stage)] == [True]
+    assert len([said for said in done.warnings if f"The new {stage} failed" in said]) == 1
+    if stage is not ENCODING:  # what was begun by the plan of new was given up
+        (encoded,) = await team.served(ENCODING)
+        assert (encoded.failed, encoded.frames) == (False, len(output))
+
+
 def test_fault_of_both_sides_is_said_once_and_as_the_new_side_says_it(team: Team) -> None:
     (team.home / "our scripts" / "encode_segment").write_text("#!/bin/sh\nexit 1\n")
     done = team.encode(team.film(), **team.breaks(ENCODING))
