@@ -3,8 +3,8 @@
 Promised, on Linux: no file outside one directory can be written, made, renamed or removed, and
 no process outside can be signalled (Landlock, where the kernel has it: `drapto doctor` tells);
 only time and disk that nobody else wants is used (nice 19, SCHED_IDLE, idle I/O); no process
-gets more memory and no file grows bigger than said, and when memory runs out these go first. None of it can be taken back by the process
-itself.
+gets more memory and no file grows bigger than said, and when the machine's memory is used up,
+these go first. None of it can be taken back by the process itself.
 
     confine(Fences(writable=place, memory_bytes=2 * 1024**3, file_bytes=10 * 1024**3))
 
@@ -34,9 +34,10 @@ _RULE_PATH_BENEATH = 1
 _WRITE_FILE = 1 << 1
 # remove dir, remove file, make char, dir, reg, sock, fifo, block, sym: all in the first version
 _CHANGES = _WRITE_FILE | sum(1 << bit for bit in range(4, 13))
+TRUNCATE_SINCE, SIGNALS_SINCE = 3, 6  # versions of Landlock
 _REFER = 1 << 13  # since version 2: renames and links across directories
-_TRUNCATE = 1 << 14  # since version 3
-_SCOPE_SIGNAL = 1 << 1  # since version 6
+_TRUNCATE = 1 << 14
+_SCOPE_SIGNAL = 1 << 1
 _PR_SET_NO_NEW_PRIVS = 38  # prctl(2); asked for by Landlock
 
 _KILLED_FIRST = "1000"  # proc(5): the first to go when the machine's memory is used up
@@ -121,8 +122,8 @@ def _forbid_writing_outside(writable: Path) -> None:
     version = landlock_version()
     handled = _CHANGES
     handled |= _REFER if version >= 2 else 0
-    handled |= _TRUNCATE if version >= 3 else 0
-    attr = _RulesetAttr(handled, 0, _SCOPE_SIGNAL if version >= 6 else 0)
+    handled |= _TRUNCATE if version >= TRUNCATE_SINCE else 0
+    attr = _RulesetAttr(handled, 0, _SCOPE_SIGNAL if version >= SIGNALS_SINCE else 0)
     # Older kernels refuse a structure that is longer than theirs.
     size = 8 if version < 4 else 16 if version < 6 else 24
     ruleset = _checked(libc.syscall(_CREATE_RULESET, ctypes.byref(attr), ctypes.c_size_t(size), 0))

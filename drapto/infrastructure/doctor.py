@@ -21,6 +21,7 @@ import psutil
 from drapto.core.doctor import DoctorLine
 from drapto.core.errors import DraptoError, MissingToolError
 from drapto.core.interfaces import Encoder
+from drapto.infrastructure.confine import SIGNALS_SINCE, TRUNCATE_SINCE, landlock_version
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary, find_ffmpeg, inspect_ffmpeg
 from drapto.infrastructure.machine import available_memory_bytes, cpu_cores, cpu_quota
 from drapto.infrastructure.process import run_process
@@ -73,6 +74,7 @@ async def collect(
     lines += [_package("av", "PyAV"), _package("opencv-python-headless", "OpenCV")]
     lines += [_cpu(), _memory(), _gpu()]
     lines += [_legacy_tool(tool) for tool in LEGACY_TOOLS]
+    lines.append(_shadow_fence())
     lines += _disks([*places, Path(tempfile.gettempdir())])
     lines.append(_line("python", "ok", f"{platform.python_version()} on {platform.platform()}"))
     return tuple(lines)
@@ -176,6 +178,20 @@ def _legacy_tool(tool: LegacyTool) -> DoctorLine:
     if tool.instead:
         return _line(name, "ok", detail)
     advice = f"Only if the legacy scripts serve a stage: apt-get install {tool.package}"
+    return _line(name, "warning", detail, advice)
+
+
+def _shadow_fence() -> DoctorLine:
+    """What the other side of a stage could do besides its work; versions as in `confine.py`."""
+    version, name = landlock_version(), "shadow runs"
+    if version >= TRUNCATE_SINCE:
+        what = "neither files nor processes" if version >= SIGNALS_SINCE else "no files"
+        return _line(name, "ok", f"reach {what} of others (Landlock {version})")
+    advice = "Before you let scripts run that you do not trust, use Linux 6.2 or later."
+    if version:
+        detail = f"could do no more to files of others than cut them short (Landlock {version})"
+        return _line(name, "warning", detail, advice)
+    detail = "are kept from files of others by their good manners alone: there is no Landlock here"
     return _line(name, "warning", detail, advice)
 
 

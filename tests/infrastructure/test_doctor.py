@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from drapto.core.doctor import DoctorLine
+from drapto.infrastructure import doctor
 from drapto.infrastructure.doctor import collect
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from drapto.services.encoding.svt_av1 import SvtAv1
@@ -63,3 +64,25 @@ async def test_missing_ffmpeg_does_not_hide_the_rest(tmp_path: Path) -> None:
     assert lines["ffmpeg"].advice
     assert "cores" in lines["CPU"].detail
     assert "not used yet" in lines["GPU"].detail
+
+
+@pytest.mark.parametrize(
+    ("version", "status", "words"),
+    [
+        (7, "ok", "neither files nor processes"),
+        (4, "ok", "no files"),
+        (2, "warning", "cut them short"),
+        (0, "warning", "by their good manners alone"),
+    ],
+)
+async def test_fences_of_shadow_runs_are_told(
+    monkeypatch: pytest.MonkeyPatch, version: int, status: str, words: str
+) -> None:
+    monkeypatch.setattr(doctor, "landlock_version", lambda: version, raising=False)
+    lines = await collect(ffmpeg=None, encoders=[], places=[])
+    (line,) = [line for line in lines if line.name == "shadow runs"]
+    assert (line.status, words in line.detail, bool(line.advice)) == (
+        status,
+        True,
+        status == "warning",
+    )
