@@ -19,7 +19,6 @@ from drapto.core.comparison import FieldResult, Outcome
 from drapto.core.routing import RoutedStage, Side
 from drapto.core.shadow_task import CandidateEnd, CandidateResult, ShadowTask
 from drapto.services.candidate_results import parse_measured
-from drapto.services.candidate_results import parse_result as parse_result
 
 _T = TypeVar("_T")
 
