@@ -22,9 +22,9 @@ def compare_detection(
     color: ColorInfo | None = None,
 ) -> tuple[FieldResult, ...]:
     """`width`, `height` and `color` are those of the source's track, `frames` is the length of
-    its frame index. What a side names in its `unreported` is left out."""
-    skip = (*getattr(legacy, "unreported", ()), *getattr(new, "unreported", ()))
-    sheet = Sheet(terms, skip)
+    its frame index. What legacy names in its `unreported` is left out; what new does not find
+    although legacy does is a difference."""
+    sheet = Sheet(terms, skip=legacy.unreported)
     _compare_crop(sheet, legacy.crop.rect, new.crop.rect, width, height)
     compare_color(sheet, legacy.color, new.color, color)
     compare_positions(

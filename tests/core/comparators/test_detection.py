@@ -168,3 +168,10 @@ def test_in_an_aa_run_a_loss_on_either_side_is_critical() -> None:
 def test_loss_by_new_is_never_marked_as_legacys() -> None:
     fields = compare(analysis(color=HDR10), analysis(), color=HDR10)
     assert {f.lost_by for f in fields if f.severity is Severity.CRITICAL} == {Side.NEW}
+
+
+def test_only_legacy_may_leave_out_what_it_never_looked_for() -> None:
+    blind = analysis((), unreported=("cuts",))
+    assert outside(compare(blind, analysis())) == {}
+    hidden = outside(compare(analysis(), blind))
+    assert hidden["cuts.f1"] is Severity.MISMATCH
