@@ -1,4 +1,4 @@
-"""Routing by flags, and everything that runs beside a job or after it."""
+"""Everything that runs beside a job or after it, to be compared. Loaded where something is."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from typing import Any
 
 import anyio
 
+from drapto.bootstrap.rollback import make_rollback
 from drapto.bootstrap.stages import legacy_stages, make_workshop, new_stages
 from drapto.core.errors import InputError
-from drapto.core.events import WarningRaised
 from drapto.core.interfaces import EventSink
 from drapto.core.json_text import dumps, loads
 from drapto.core.output_summary import OutputSummary
 from drapto.core.routing import Side
 from drapto.core.shadow_task import CandidateResult, Measured, ShadowTask
 from drapto.infrastructure.candidates import ProcessCandidates
-from drapto.infrastructure.comparison_store import SqliteComparisonStore
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary, find_ffmpeg, inspect_ffmpeg
 from drapto.infrastructure.ffmpeg.quality import Footage, measure_quality, output_footage
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.infrastructure.ffmpeg.summary import summarize_file
 from drapto.infrastructure.files import write_atomically
-from drapto.infrastructure.flags.opening import Flags, open_flags
+from drapto.infrastructure.flags.opening import open_flags
 from drapto.infrastructure.lock import only_one
 from drapto.infrastructure.logging import LogSink, job_logger, log_path
 from drapto.infrastructure.machine import available_memory_bytes, cpu_cores
@@ -33,16 +32,8 @@ from drapto.infrastructure.process import start_detached
 from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
 from drapto.services.candidate import run_candidate
-from drapto.services.rollback import PerformanceMonitor, RollbackManager
+from drapto.services.rollback import RollbackManager
 from drapto.services.shadow import ShadowRunner
-
-
-def make_rollback(settings: Settings, flags: Flags, sink: EventSink) -> RollbackManager:
-    def warn(message: str) -> None:
-        sink.emit(WarningRaised(job="", message=message))
-
-    store = SqliteComparisonStore(settings.state_dir, on_warning=warn)
-    return RollbackManager(PerformanceMonitor(store), flags.overrides)
 
 
 def make_runner(settings: Settings, rollback: RollbackManager, sink: EventSink) -> ShadowRunner:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from anyio import to_thread
 
-from drapto.bootstrap.shadowing import make_rollback, make_runner
+from drapto.bootstrap.rollback import make_rollback
+from drapto.bootstrap.shadowing import make_runner
 from drapto.core.comparison import Comparison, Outcome
 from drapto.core.flag_policy import GatePolicy
 from drapto.core.routing import Side

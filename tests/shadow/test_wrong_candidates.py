@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from drapto.bootstrap.shadowing import make_rollback, settings_values
+from drapto.bootstrap.rollback import make_rollback
+from drapto.bootstrap.shadowing import settings_values
 from drapto.core import shadow_task
 from drapto.core.comparison import Comparison, Outcome
 from drapto.core.events import ComparisonDone
