@@ -65,23 +65,27 @@ class VideoOrchestrator:
     async def analyze(
         self, source: Path, options: EncodeOptions
     ) -> tuple[VideoAnalysis, SourceVideo, tuple[Segment, ...]]:
-        """Probe, detect, plan. `source` is absolute. Errors: InputError."""
+        """Probe, detect, plan. `source` is absolute. Errors: InputError.
+
+        What a job would warn of, such as that legacy had to serve, is among the notes.
+        """
         reader = self._workshop.reader
         media = await reader.probe(source)
         track = reader.main_video(media, options.video_stream)
         async with self._workshop.store.scratch() as scratch:
             video = await reader.open_video(media, track, scratch)
             request = JobRequest(source=source, output=scratch / "none.mkv", options=options)
+            reporter = Reporter(_job_id(request))
             served = self._stages.for_job(
-                JobToServe(
-                    Reporter(_job_id(request)), request, media, track, scratch, is_rehearsal=True
-                )
+                JobToServe(reporter, request, media, track, scratch, is_rehearsal=True)
             )
             await served.settle(None)
             stages = served.stages
             analysis = await stages.detection.analyze(video, options, lambda _frames: None)
             video, analysis = await settle_on_decoded(reader, video, analysis)
-            return analysis, video, await stages.segmentation.plan(video, analysis, options)
+            segments = await stages.segmentation.plan(video, analysis, options)
+            notes = (*analysis.notes, *reporter.warnings)
+            return analysis.model_copy(update={"notes": notes}), video, segments
 
     async def probe(self, source: Path) -> tuple[MediaInfo, FrameIndex | None]:
         """Streams and the main video's frame index. `source` is absolute. Errors: InputError."""

@@ -251,3 +251,10 @@ def test_plan_shows_no_command_of_an_encoder_that_will_not_run(team: Team) -> No
     plan = team.encode(team.film(), options=("--dry-run",))
     assert plan.sides(ENCODING) == ["legacy"]
     assert [event for event in plan.events if event["event"] == "command_planned"] == []
+
+
+async def test_analysis_says_that_legacy_made_it_and_counts_for_nothing(team: Team) -> None:
+    done = team.run("analyze", team.film(), **team.breaks(DETECTION))
+    assert done.returncode == 0, done.stderr
+    assert "The new detection failed, so the legacy scripts served" in done.stdout
+    assert await team.served(DETECTION) == []
