@@ -12,6 +12,7 @@ from drapto.core.comparison import Outcome
 from drapto.core.media import TrackKind
 from drapto.core.routing import RoutedStage
 from drapto.infrastructure.ffmpeg.probe import probe_file
+from tests.end_to_end.program import environment
 from tests.end_to_end.team import Encoded, Team, events_in
 from tests.media import clips
 
@@ -169,6 +170,26 @@ async def test_critical_difference_in_canary_rolls_the_stage_back(team: Team) ->
     assert "detection goes back to legacy" in " ".join(done.warnings)
     assert comparison.id in team.run("flags", "history").stdout
     assert team.encode(film).sides(DETECTION) == ["legacy"]
+
+
+def test_interrupted_job_goes_on_with_the_side_it_began_with_and_says_so(team: Team) -> None:
+    team.flags(GATED)
+    team.close_gate()
+    with team.begin(team.film(), options=("--keep-work",)) as process:
+        said = until(process, "stage_served")
+        process.terminate()
+        assert ended(process, said).code == 130
+    team.gate.unlink()
+    team.flags("kill_switch = true\n")
+    again = subprocess.run(
+        process.args, capture_output=True, text=True, check=False, cwd=team.home,
+        env=environment(**team.env),
+    )  # fmt: skip
+    done = Encoded(again.returncode, again.stderr, events_in(again.stdout))
+    assert done.code == 0, done.stderr
+    assert [done.sides(stage) for stage in RoutedStage] == [["new"], ["legacy"], ["new"]]
+    told = [line for line in done.warnings if "goes on with the new" in line]
+    assert [line.split()[7] for line in told] == ["detection,", "encoding,"]
 
 
 # The flags file
