@@ -264,6 +264,12 @@ def test_wheel_holds_the_legacy_scripts(wheel: Path) -> None:
     assert {"lib.sh", "detect.sh", "segment.sh", "encode_segment.sh", "encode.sh"} <= held
 
 
+def test_wheel_holds_the_templates_of_the_report(wheel: Path) -> None:
+    folder = "drapto/infrastructure/report/templates/"
+    held = {n.removeprefix(folder) for n in zipfile.ZipFile(wheel).namelist() if folder in n}
+    assert held == {"report.html", "stage.html", "style.css"}
+
+
 def test_wheel_gives_the_drapto_command_and_asks_for_no_torch(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     [info] = {n.split("/")[0] for n in archive.namelist() if n.split("/")[0].endswith("dist-info")}

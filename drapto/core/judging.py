@@ -24,7 +24,7 @@ from drapto.core.words import count
 
 ERROR = 0.05  # the chance to promote, or to abort, what is exactly as good as the gate
 
-_BAKE_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 # Where a verdict moves a stage. Retiring legacy for good is for a person to do.
 _NEXT_MODE = {Mode.SHADOW: Mode.CANARY, Mode.CANARY: Mode.NEW}
@@ -187,11 +187,15 @@ def judge(seen: Tally, gate: GatePolicy, *, mode: Mode, in_mode: timedelta) -> V
 
 
 def bake_time(gate: GatePolicy) -> timedelta:
+    return time_span(gate.bake)
+
+
+def time_span(text: str) -> timedelta:
     """'90s', '30m', '24h', '7d' as a time. Errors: ValueError for anything else."""
-    number, unit = gate.bake[:-1], gate.bake[-1:]
-    if unit not in _BAKE_UNITS or not number.isdecimal():
-        raise ValueError(f"{gate.bake!r} is no time such as 90s, 30m, 24h or 7d")
-    return timedelta(**{_BAKE_UNITS[unit]: int(number)})
+    number, unit = text[:-1], text[-1:]
+    if unit not in _UNITS or not number.isdecimal():
+        raise ValueError(f"{text!r} is no time such as 90s, 30m, 24h or 7d")
+    return timedelta(**{_UNITS[unit]: int(number)})
 
 
 def runs_needed(gate: GatePolicy) -> int | None:

@@ -71,12 +71,18 @@ class ServedCount(Value):
 
 
 class StageFigures(Value):
-    """Everything of one stage; `comparisons` and `aa_runs` are how many were compared."""
+    """Everything of one stage; `comparisons` and `aa_runs` are how many were compared.
+
+    `agreements` has an entry for every run that counts, oldest first, A/A left out: whether it
+    agreed, excused ones included. `times_s` says when each was made, in seconds since 1970 (UTC).
+    """
 
     stage: RoutedStage
     comparisons: int = 0
     aa_runs: int = 0
     outcomes: tuple[OutcomeCount, ...] = ()  # by day, oldest first
+    agreements: tuple[bool, ...] = ()
+    times_s: tuple[float, ...] = ()
     strata: tuple[StratumCount, ...] = ()
     fields: tuple[FieldFigures, ...] = ()  # those that ever differed, most often outside first
     ratios: Ratios = Ratios()

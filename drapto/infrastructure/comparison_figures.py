@@ -30,6 +30,8 @@ from drapto.core.shadow_figures import (
 _DAY_US = 86_400_000_000
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _IGNORED, _MISMATCH, _CRITICAL = 1, 2, 3  # core.comparison.Severity in its order
+_COUNTS = {outcome.value: outcome.counts for outcome in Outcome}
+_AGREES = {outcome.value: outcome.agrees for outcome in Outcome}
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,7 +61,7 @@ class _Run(NamedTuple):
     """One comparison without its body: a tuple, because there are many."""
 
     number: int
-    day: int  # since 1970, UTC
+    at_us: int  # since 1970, UTC
     outcome: str
     is_aa: int  # 0 or 1, as SQLite says it
     is_compared: int
@@ -103,16 +105,16 @@ def read_figures(
         above = (family.held >= 0) & (family.held > (-1.0 if level is None else level))
         held |= set(family.number[above].tolist())
         fields.append(_field_figures(family, compared, aa_compared, level, above))
-    excused = {
-        run.number
-        for run in own
-        if run.outcome == Outcome.MISMATCH.value and run.number not in held
-    }
+    mismatch = Outcome.MISMATCH.value
+    excused = {run.number for run in own if run.outcome == mismatch and run.number not in held}
+    counting = [run for run in own if _COUNTS[run.outcome]]
     figures = StageFigures(
         stage=query.stage,
         comparisons=compared,
         aa_runs=aa_compared,
         outcomes=_outcomes(runs, excused),
+        agreements=tuple(_AGREES[run.outcome] or run.number in excused for run in counting),
+        times_s=tuple(run.at_us / 1e6 for run in counting),
         strata=_strata(own, excused),
         fields=tuple(sorted(fields, key=lambda f: (-f.critical, -f.outside, f.field))),
         ratios=_ratios(own),
@@ -125,12 +127,13 @@ def read_figures(
 def _runs(connection: sqlite3.Connection, query: Query) -> list[_Run]:
     """Oldest first."""
     rows = connection.execute(
-        f"SELECT number, at_us / {_DAY_US}, outcome, is_aa, compared, strata, "
+        "SELECT number, at_us, outcome, is_aa, compared, strata, "
         f"size_ratio, vmaf_mean, vmaf_p1, time_ratio FROM comparison WHERE {query.where} "
         "ORDER BY at_us, number",
         query.values,
     )
-    return [_Run._make(row) for row in rows]
+    new = tuple.__new__  # as _Run._make does it, without a call for each of 100,000
+    return [new(_Run, row) for row in rows]
 
 
 def _families(
@@ -200,8 +203,8 @@ def _quantile(values: Floats, share: float) -> float:
 
 
 def _outcomes(runs: Sequence[_Run], excused: set[int]) -> tuple[OutcomeCount, ...]:
-    counts = Counter((run.day, run.outcome, run.is_aa) for run in runs)
-    spared = Counter(run.day for run in runs if run.number in excused)
+    counts = Counter((run.at_us // _DAY_US, run.outcome, run.is_aa) for run in runs)
+    spared = Counter(run.at_us // _DAY_US for run in runs if run.number in excused)
     return tuple(
         OutcomeCount(
             day=date.fromordinal(_EPOCH_ORDINAL + day),

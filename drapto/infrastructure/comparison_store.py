@@ -109,6 +109,11 @@ class SqliteComparisonStore:
         rows = await self._read(lambda c: _with_id(c, id)) or []
         return self._comparison(rows[0]) if len(rows) == 1 else None
 
+    async def ids_near(self, id: str, most: int = 5) -> tuple[str, ...]:
+        """Ids that somebody may have meant: with the same beginning or, failing that, the same
+        end; else the newest."""
+        return tuple(await self._read(lambda c: _ids_near(c, id, most)) or ())
+
     async def figures(
         self,
         stage: RoutedStage,
@@ -264,6 +269,18 @@ def _with_id(connection: sqlite3.Connection, id: str) -> list[bytes]:
         (id, id + "\U0010ffff"),
     )
     return [body for (body,) in rows]
+
+
+def _ids_near(connection: sqlite3.Connection, id: str, most: int) -> list[str]:
+    attempts = [("id >= ?1 AND id < ?1 || char(1114111)", id[:n]) for n in range(len(id), 2, -1)]
+    attempts += [("substr(id, -length(?1)) = ?1", id[-n:]) for n in range(len(id), 2, -1)]
+    for where, part in [*attempts, ("?1 = ?1", "")]:
+        rows = connection.execute(
+            f"SELECT id FROM comparison WHERE {where} ORDER BY at_us DESC LIMIT ?2", (part, most)
+        ).fetchall()
+        if rows:
+            return [found for (found,) in rows]
+    return []
 
 
 def _query(stage: RoutedStage, revision: str | None, since: datetime | None) -> Query:
