@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from cli import analyze, config, doctor, encode, flags, probe
+from cli import analyze, config, doctor, encode, flags, probe, shadow
 from cli.errors import INTERRUPTED, describe, say, show
 from cli.options import HELP_FLAGS, unwrapped
 
@@ -26,6 +26,7 @@ for _command in (encode.encode, analyze.analyze, probe.probe, doctor.doctor):
     app.command(help=unwrapped(_command.__doc__ or ""))(_command)
 app.add_typer(config.app, name="config", help="Show the settings.")
 app.add_typer(flags.app, name="flags", help="See and change who serves each stage.")
+app.add_typer(shadow.app, name="shadow", help="Compare legacy and new, and see the report.")
 
 
 def _print_version(wanted: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import HELP_FLAGS, ConfigFile, JsonFlag
+from cli.options import HELP_FLAGS, ConfigFile, JsonFlag, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,7 +197,7 @@ def _run_plain(body: Callable[[], int]) -> int:
 def _stage(name: str) -> RoutedStage:
     from drapto.core.routing import RoutedStage
 
-    return RoutedStage(_one_of(name, [stage.value for stage in RoutedStage], "stage"))
+    return RoutedStage(one_of(name, [stage.value for stage in RoutedStage], "stage"))
 
 
 def _mode(name: str) -> Mode:
@@ -206,17 +206,7 @@ def _mode(name: str) -> Mode:
 
     if name.lower() == Mode.ROLLED_BACK:
         raise UsageError("A rollback is not set.", hint="Use `drapto flags disable STAGE`.")
-    return Mode(_one_of(name, [mode.value for mode in Mode if mode != Mode.ROLLED_BACK], "mode"))
-
-
-def _one_of(given: str, known: list[str], what: str) -> str:
-    from drapto.core.errors import UsageError
-    from drapto.infrastructure.settings_file import did_you_mean
-
-    if given.lower() not in known:
-        near = did_you_mean(given.lower(), known) or f"There are: {', '.join(known)}."
-        raise UsageError(f"'{given}' is no {what}.", hint=near)
-    return given.lower()
+    return Mode(one_of(name, [mode.value for mode in Mode if mode != Mode.ROLLED_BACK], "mode"))
 
 
 def _override(flags: Flags, stage: RoutedStage, mode: Mode, percent: float | None, why: str) -> str:

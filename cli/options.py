@@ -39,3 +39,14 @@ Source = Annotated[str, typer.Argument(metavar="INPUT", hidden=True, show_defaul
 def unwrapped(doc: str) -> str:
     """A docstring with one line per paragraph, for Rich to wrap to the terminal."""
     return "\n\n".join(" ".join(part.split()) for part in cleandoc(doc).split("\n\n"))
+
+
+def one_of(given: str, known: list[str], what: str) -> str:
+    """The value in lower case. Errors: UsageError, with the one that may have been meant."""
+    from drapto.core.errors import UsageError
+    from drapto.infrastructure.settings_file import did_you_mean
+
+    if given.lower() not in known:
+        near = did_you_mean(given.lower(), known) or f"There are: {', '.join(known)}."
+        raise UsageError(f"'{given}' is no {what}.", hint=near)
+    return given.lower()

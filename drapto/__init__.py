@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from drapto._version import __version__
 
 if TYPE_CHECKING:
-    from drapto.api import Analysis, Drapto, Run, encode
+    from drapto.api import Analysis, Drapto, encode
     from drapto.core.analysis import CropDecision, Interlacing, Scene, VideoAnalysis
     from drapto.core.comparison import Comparison, Outcome
     from drapto.core.doctor import DoctorLine
@@ -37,12 +37,15 @@ if TYPE_CHECKING:
     from drapto.core.interfaces import EventSink, SourceVideo
     from drapto.core.job import EncodeOptions, EncodeResult, RunOptions, TrackOutcome
     from drapto.core.media import ColorInfo, CropRect, FrameIndex, MediaInfo, Track
+    from drapto.core.offline import OfflineComparison
     from drapto.core.routing import Mode, RoutedStage, Side
     from drapto.core.segments import Segment
+    from drapto.core.shadow_report import ShadowReport
     from drapto.infrastructure.settings import Settings
+    from drapto.run import Run
 
 _HOME = {
-    "drapto.api": ("Analysis", "Drapto", "Run", "encode"),
+    "drapto.api": ("Analysis", "Drapto", "encode"),
     "drapto.core.analysis": ("CropDecision", "Interlacing", "Scene", "VideoAnalysis"),
     "drapto.core.comparison": ("Comparison", "Outcome"),
     "drapto.core.doctor": ("DoctorLine",),
@@ -64,9 +67,12 @@ _HOME = {
     "drapto.core.interfaces": ("EventSink", "SourceVideo"),
     "drapto.core.job": ("EncodeOptions", "EncodeResult", "RunOptions", "TrackOutcome"),
     "drapto.core.media": ("ColorInfo", "CropRect", "FrameIndex", "MediaInfo", "Track"),
+    "drapto.core.offline": ("OfflineComparison",),
     "drapto.core.routing": ("Mode", "RoutedStage", "Side"),
     "drapto.core.segments": ("Segment",),
+    "drapto.core.shadow_report": ("ShadowReport",),
     "drapto.infrastructure.settings": ("Settings",),
+    "drapto.run": ("Run",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -90,6 +96,7 @@ __all__ = [
     "MediaInfo",
     "MissingToolError",
     "Mode",
+    "OfflineComparison",
     "Outcome",
     "PlanReady",
     "ProcessFailedError",
@@ -103,6 +110,7 @@ __all__ = [
     "Segment",
     "SegmentFailedError",
     "Settings",
+    "ShadowReport",
     "Side",
     "SourceVideo",
     "StateError",

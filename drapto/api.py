@@ -17,10 +17,10 @@ or a value that is not one of theirs is a UsageError.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -31,16 +31,20 @@ import anyio
 from drapto.core.analysis import VideoAnalysis
 from drapto.core.comparison import Comparison
 from drapto.core.errors import UsageError, one_error
-from drapto.core.events import Event, PlanReady, SegmentProgress, StageProgress
+from drapto.core.events import PlanReady
 from drapto.core.interfaces import EventSink, SourceVideo
 from drapto.core.job import EncodeOptions, EncodeResult, JobRequest, RunOptions
 from drapto.core.media import FrameIndex, MediaInfo
+from drapto.core.offline import OfflineComparison
+from drapto.core.routing import RoutedStage
 from drapto.core.segments import Segment
+from drapto.core.shadow_report import ShadowReport
 from drapto.infrastructure.settings import Settings
 from drapto.infrastructure.settings_file import did_you_mean
+from drapto.run import Run
 
 if TYPE_CHECKING:
-    from drapto.bootstrap import Services
+    from drapto.bootstrap.services import Services
     from drapto.core.doctor import DoctorLine
 
 AnyPath = str | PathLike[str]
@@ -65,7 +69,7 @@ class Drapto:
         self._services: Services | None = None
 
     async def __aenter__(self) -> Self:
-        from drapto.bootstrap import open_services
+        from drapto.bootstrap.services import open_services
 
         if self._services is not None:
             raise UsageError("This Drapto is open already.", hint="Share it, or make a second one.")
@@ -158,6 +162,55 @@ class Drapto:
         """Streams and, if there is video, its frame index. Errors: InputError."""
         return await self._open.probe(_absolute(source))
 
+    async def compare(
+        self,
+        source: AnyPath,
+        options: EncodeOptions | None = None,
+        *,
+        stages: Sequence[RoutedStage] = tuple(RoutedStage),
+        repeat: int = 1,
+        keep: bool = False,
+        tell: Callable[[str], None] = lambda _line: None,
+    ) -> OfflineComparison:
+        """Run both sides of stages on one file, in an order drawn by chance, and compare them.
+
+        Nothing is published. `keep` puts the comparisons into the store of shadow runs, where
+        they count like those of shadow runs; `tell` hears what is under way. Errors: InputError,
+        UsageError, MissingToolError, ResourceError; DraptoError if a stage has no result that
+        the next one could work on. A side that fails is an outcome, not an error.
+        """
+        if repeat < 1:
+            raise UsageError(f"Something compared {repeat} times is not compared.")
+        return await self._open.compare(
+            _absolute(source),
+            options or self._settings.encode_options(),
+            stages=stages,
+            repeat=repeat,
+            keep=keep,
+            tell=tell,
+        )
+
+    async def shadow_report(
+        self,
+        stages: Sequence[RoutedStage] = tuple(RoutedStage),
+        *,
+        since: datetime | None = None,
+    ) -> ShadowReport:
+        """What the shadow runs so far come to. Needs no `async with`.
+
+        Errors: UsageError (flags file), StateError."""
+        from drapto.bootstrap.reporting import report_shadows
+
+        return await report_shadows(self._settings, stages, since)
+
+    async def comparison(self, id: str) -> Comparison:
+        """A stored comparison; the beginning of its id is enough. Needs no `async with`.
+
+        Errors: UsageError if there is none, or more than one; StateError."""
+        from drapto.bootstrap.reporting import find_comparison
+
+        return await find_comparison(self._settings, id)
+
     async def doctor(self) -> tuple[DoctorLine, ...]:
         """What this machine can do; never raises for what is missing."""
         return await self._open.doctor()
@@ -194,90 +247,6 @@ class Drapto:
 
 def _absolute(path: AnyPath) -> Path:
     return Path(path).absolute()
-
-
-class Run:
-    """One encode under way: its events as they happen, and its result. `Drapto.start` makes it."""
-
-    def __init__(self, source: Path) -> None:
-        self._source = source
-        self._loop = asyncio.get_running_loop()
-        self._past: list[Event] = []  # without progress, of which there is no end in a long film
-        self._listeners: list[deque[Event]] = []
-        self._changed = anyio.Event()
-        self._over = False
-        self._result: EncodeResult | None = None
-        self._error: Exception | None = None
-        self._is_seen = False  # whether somebody was told the error
-
-    async def events(self) -> AsyncIterator[Event]:
-        """Every event since the start, in order; ends with the job.
-
-        Any number of consumers see them all; one that begins late gets what was before it
-        without `stage_progress` and `segment_progress`.
-        """
-        waiting = deque(self._past)
-        self._listeners.append(waiting)
-        try:
-            while True:
-                while waiting:
-                    yield waiting.popleft()
-                if self._over:
-                    return
-                await self._changed.wait()
-        finally:
-            self._listeners = [other for other in self._listeners if other is not waiting]
-
-    async def result(self) -> EncodeResult:
-        """Wait for the end. Raises what `Drapto.encode` would raise.
-
-        Errors besides: UsageError if the `async with` block was left before the job had ended.
-        """
-        while not self._over:
-            await self._changed.wait()
-        if self._error is not None:
-            self._is_seen = True
-            raise self._error
-        if self._result is None:
-            raise UsageError(
-                f"The encode of {self._source} was stopped before its end, so it has no result.",
-                hint="Ask for the result inside the 'async with' block of 'start'.",
-            )
-        return self._result
-
-    def emit(self, event: Event) -> None:
-        """Take an event from any thread (EventSink)."""
-        self._loop.call_soon_threadsafe(self._take, event)
-
-    def _take(self, event: Event) -> None:
-        if not isinstance(event, StageProgress | SegmentProgress):
-            self._past.append(event)
-        for waiting in self._listeners:
-            waiting.append(event)
-        self._wake()
-
-    def _wake(self) -> None:
-        changed, self._changed = self._changed, anyio.Event()
-        changed.set()
-
-    async def _drive(
-        self, services: Services, request: JobRequest, sinks: Sequence[EventSink]
-    ) -> None:
-        try:
-            self._result = await services.encode(request, (*sinks, self))
-        except Exception as error:
-            self._error = error
-        finally:
-            # After the events that other threads have already handed to the loop.
-            self._loop.call_soon_threadsafe(self._finish)
-
-    def _finish(self) -> None:
-        self._over = True
-        self._wake()
-
-    def _raise_unseen(self) -> None:
-        if self._error is not None and not self._is_seen:
-            raise self._error
 
 
 def encode(

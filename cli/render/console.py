@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli.render.facts import Facts
+from cli.text import printable
+
+if TYPE_CHECKING:  # it loads every event there is
+    from cli.render.facts import Facts
 
 
 class PlainSpokenConsole(Console):
@@ -81,9 +84,16 @@ def write_line(console: Console, line: str) -> None:
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
     """A sign of life on stderr while something takes its time, if a person is watching."""
+    with status(what):
+        yield
+
+
+@contextmanager
+def status(what: str) -> Iterator[Callable[[str], None]]:
+    """The same where it is known what is under way: call what is given with a new line."""
     console = make_console(sys.stderr)
     if not is_display(console):
-        yield
+        yield lambda _what: None
         return
-    with console.status(Text(what)):
-        yield
+    with console.status(Text(printable(what))) as shown:
+        yield lambda what: shown.update(Text(printable(what)))

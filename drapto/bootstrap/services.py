@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 
-from drapto.bootstrap.shadowing import detach, make_rollback, make_runner
+from drapto.bootstrap.rollback import make_rollback
 from drapto.bootstrap.stages import legacy_stages, make_workshop, new_stages
 from drapto.core.analysis import VideoAnalysis
 from drapto.core.comparison import Comparison
@@ -18,6 +19,8 @@ from drapto.core.events import PlanReady
 from drapto.core.interfaces import EventSink, SourceVideo
 from drapto.core.job import EncodeOptions, EncodeResult, JobRequest
 from drapto.core.media import FrameIndex, MediaInfo
+from drapto.core.offline import OfflineComparison
+from drapto.core.routing import RoutedStage
 from drapto.core.segments import Segment
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary, find_ffmpeg, inspect_ffmpeg
 from drapto.infrastructure.flags.opening import open_flags
@@ -27,8 +30,12 @@ from drapto.infrastructure.settings import Settings
 from drapto.services.encoding.registry import ENCODERS, encoder_named
 from drapto.services.orchestrator import VideoOrchestrator
 from drapto.services.reporting import Everyone
+from drapto.services.rollback import RollbackManager
 from drapto.services.router import StageRouter
-from drapto.services.shadow import ShadowRunner
+
+if TYPE_CHECKING:
+    from drapto.core.shadow_task import ShadowTask
+    from drapto.services.shadow import ShadowRunner
 
 
 class Services:
@@ -41,7 +48,7 @@ class Services:
         self._resources = resources
         self._sinks = tuple(sinks)
         self._orchestrator: VideoOrchestrator | None = None
-        self._runner: ShadowRunner | None = None
+        self._shadows: _Shadows | None = None
 
     async def encode(self, request: JobRequest, sinks: Sequence[EventSink]) -> EncodeResult:
         orchestrator = await self._ready()
@@ -69,17 +76,45 @@ class Services:
             ffmpeg=self._settings.ffmpeg, encoders=ENCODERS.values(), places=places
         )
 
+    async def compare(
+        self,
+        source: Path,
+        options: EncodeOptions,
+        *,
+        stages: Sequence[RoutedStage],
+        repeat: int,
+        keep: bool,
+        tell: Callable[[str], None],
+    ) -> OfflineComparison:
+        from drapto.bootstrap.comparing import compare_offline
+
+        await self._ready()
+        if RoutedStage.ENCODING in stages:
+            needed_encoder(options, self._binary)
+        return await compare_offline(
+            self._settings, self._binary, self._resources, source, options,
+            stages=stages, repeat=repeat, keep=keep, tell=tell,
+        )  # fmt: skip
+
     @property
     def shadows_waiting(self) -> int:
-        return 0 if self._runner is None else self._runner.waiting
+        runner = self._runner
+        return 0 if runner is None else runner.waiting
 
     async def run_shadows(self) -> tuple[Comparison, ...]:
-        return () if self._runner is None else await self._runner.run_all()
+        runner = self._runner
+        return () if runner is None else await runner.run_all()
 
     async def detach_shadows(self) -> None:
-        if self._runner is not None and self._runner.waiting:
-            tasks = self._runner.take_waiting()
-            await anyio.to_thread.run_sync(detach, tasks, self._settings)
+        runner = self._runner
+        if runner is not None and runner.waiting:
+            from drapto.bootstrap.shadowing import detach
+
+            await anyio.to_thread.run_sync(detach, runner.take_waiting(), self._settings)
+
+    @property
+    def _runner(self) -> ShadowRunner | None:
+        return None if self._shadows is None else self._shadows.runner
 
     async def _ready(self) -> VideoOrchestrator:
         if self._orchestrator is None:
@@ -88,18 +123,35 @@ class Services:
             flags = await anyio.to_thread.run_sync(open_flags, settings)
             sink = Everyone(self._sinks)
             rollback = make_rollback(settings, flags, sink)
-            self._runner = make_runner(settings, rollback, sink)
+            self._shadows = _Shadows(settings, rollback, sink)
             router = StageRouter(
                 flags.features,
                 new=new_stages(binary, resources),
                 legacy=lambda job: legacy_stages(settings, binary, resources, job.work_dir),
                 rollback=rollback,
-                shadows=self._runner,
+                shadows=self._shadows,
             )
             self._orchestrator = VideoOrchestrator(
                 make_workshop(settings, binary, resources, settings.state_dir), router
             )
         return self._orchestrator
+
+
+class _Shadows:
+    """Takes what is to be compared; what that needs is loaded and made for the first of it."""
+
+    def __init__(self, settings: Settings, rollback: RollbackManager, sink: EventSink) -> None:
+        self._settings = settings
+        self._rollback = rollback
+        self._sink = sink
+        self.runner: ShadowRunner | None = None
+
+    async def submit(self, task: ShadowTask) -> None:
+        if self.runner is None:
+            from drapto.bootstrap.shadowing import make_runner
+
+            self.runner = make_runner(self._settings, self._rollback, self._sink)
+        await self.runner.submit(task)
 
 
 @asynccontextmanager

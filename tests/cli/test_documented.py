@@ -15,6 +15,8 @@ from drapto.core.doctor import DoctorLine
 from drapto.core.events import Event
 from drapto.core.json_text import dumps
 from drapto.core.media import MediaInfo
+from drapto.core.offline import OfflineComparison
+from drapto.core.shadow_report import ShadowReport
 from drapto.infrastructure.settings import Settings, flag_name, load_settings
 from tests.end_to_end import program
 
@@ -51,7 +53,8 @@ def reachable(roots: tuple[type[BaseModel], ...]) -> set[type[BaseModel]]:
     return found
 
 
-VALUES = reachable((*EVENTS, MediaInfo, VideoAnalysis)) | {MediaInfo, VideoAnalysis, DoctorLine}
+PRINTED = (MediaInfo, VideoAnalysis, OfflineComparison, ShadowReport)
+VALUES = reachable((*EVENTS, *PRINTED)) | {*PRINTED, DoctorLine}
 
 
 @pytest.mark.parametrize("model", EVENTS, ids=lambda model: model.__name__)
