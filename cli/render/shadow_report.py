@@ -53,8 +53,8 @@ def _print(console: Console, report: ShadowReport) -> None:
         write_line(console, f"Nothing has been compared yet{since} ({text.path(report.store)}).")
         write_line(
             console,
-            "`drapto flags set detection shadow` lets new run beside legacy from the next encode "
-            "on; `drapto shadow compare --keep FILE` compares both sides on one file now.",
+            "`drapto flags set detection shadow` lets legacy serve and new run beside it from the "
+            "next encode on; `drapto shadow compare --keep FILE` compares both sides on one file now.",
         )
         write_line(console, "")
     print_table(
