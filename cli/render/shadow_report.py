@@ -54,7 +54,7 @@ def _print(console: Console, report: ShadowReport) -> None:
         write_line(
             console,
             "`drapto flags set detection shadow` lets legacy serve and new run beside it from the "
-            "next encode on; `drapto shadow compare --keep FILE` compares both sides on one file now.",
+            "next encode on; `drapto shadow compare --keep FILE` compares both on one file now.",
         )
         write_line(console, "")
     print_table(
