@@ -12,7 +12,7 @@ from drapto.core.errors import UsageError
 from drapto.core.routing import RoutedStage
 from drapto.core.shadow_report import ShadowReport
 from drapto.infrastructure.comparison_store import SqliteComparisonStore
-from drapto.infrastructure.flags.opening import open_flags
+from drapto.infrastructure.flags.opening import Flags, open_flags
 from drapto.infrastructure.settings import Settings
 from drapto.services.shadow_report import FlagsNow, make_report
 
@@ -23,14 +23,19 @@ async def report_shadows(
     """Errors: UsageError for a broken flags file, StateError for a broken store."""
     flags = await anyio.to_thread.run_sync(open_flags, settings)
     store = SqliteComparisonStore(settings.state_dir)
-    changed_s = flags.file.place.path.stat().st_mtime
-    now = FlagsNow(
+    now = await flags_now(flags)
+    return await make_report(
+        store, now, store=store.path, at=datetime.now(UTC), stages=stages, since=since
+    )
+
+
+async def flags_now(flags: Flags) -> FlagsNow:
+    """Errors: OSError if the flags file is gone."""
+    changed_s = (await anyio.Path(flags.file.place.path).stat()).st_mtime
+    return FlagsNow(
         flags=flags.file.last_good,
         overrides=await flags.overrides.read(),
         file_changed=datetime.fromtimestamp(changed_s, UTC),
-    )
-    return await make_report(
-        store, now, store=store.path, at=datetime.now(UTC), stages=stages, since=since
     )
 
 

@@ -23,7 +23,7 @@ from drapto.core.offline import OfflineComparison
 from drapto.core.routing import RoutedStage
 from drapto.core.segments import Segment
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary, find_ffmpeg, inspect_ffmpeg
-from drapto.infrastructure.flags.opening import open_flags
+from drapto.infrastructure.flags.opening import Flags, open_flags
 from drapto.infrastructure.machine import available_memory_bytes, cpu_cores
 from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
@@ -123,7 +123,7 @@ class Services:
             flags = await anyio.to_thread.run_sync(open_flags, settings)
             sink = Everyone(self._sinks)
             rollback = make_rollback(settings, flags, sink)
-            self._shadows = _Shadows(settings, rollback, sink)
+            self._shadows = _Shadows(settings, flags, rollback, sink)
             router = StageRouter(
                 flags.features,
                 new=new_stages(binary, resources),
@@ -140,8 +140,11 @@ class Services:
 class _Shadows:
     """Takes what is to be compared; what that needs is loaded and made for the first of it."""
 
-    def __init__(self, settings: Settings, rollback: RollbackManager, sink: EventSink) -> None:
+    def __init__(
+        self, settings: Settings, flags: Flags, rollback: RollbackManager, sink: EventSink
+    ) -> None:
         self._settings = settings
+        self._flags = flags
         self._rollback = rollback
         self._sink = sink
         self.runner: ShadowRunner | None = None
@@ -150,7 +153,7 @@ class _Shadows:
         if self.runner is None:
             from drapto.bootstrap.shadowing import make_runner
 
-            self.runner = make_runner(self._settings, self._rollback, self._sink)
+            self.runner = make_runner(self._settings, self._flags, self._rollback, self._sink)
         await self.runner.submit(task)
 
 

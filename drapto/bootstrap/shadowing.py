@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 
+from drapto.bootstrap.reporting import flags_now
 from drapto.bootstrap.rollback import make_rollback
 from drapto.bootstrap.stages import legacy_stages, make_workshop, new_stages
 from drapto.core.errors import InputError
@@ -19,12 +20,13 @@ from drapto.core.output_summary import OutputSummary
 from drapto.core.routing import Side
 from drapto.core.shadow_task import CandidateResult, Measured, ShadowTask
 from drapto.infrastructure.candidates import ProcessCandidates
+from drapto.infrastructure.comparison_store import SqliteComparisonStore
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary, find_ffmpeg, inspect_ffmpeg
 from drapto.infrastructure.ffmpeg.quality import Footage, measure_quality, output_footage
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.infrastructure.ffmpeg.summary import summarize_file
 from drapto.infrastructure.files import write_atomically
-from drapto.infrastructure.flags.opening import open_flags
+from drapto.infrastructure.flags.opening import Flags, open_flags
 from drapto.infrastructure.lock import only_one
 from drapto.infrastructure.logging import LogSink, job_logger, log_path
 from drapto.infrastructure.machine import available_memory_bytes, cpu_cores
@@ -32,13 +34,18 @@ from drapto.infrastructure.process import start_detached
 from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
 from drapto.services.candidate import run_candidate
+from drapto.services.gatekeeper import Gatekeeper
 from drapto.services.rollback import RollbackManager
 from drapto.services.shadow import ShadowRunner
 
 
-def make_runner(settings: Settings, rollback: RollbackManager, sink: EventSink) -> ShadowRunner:
+def make_runner(
+    settings: Settings, flags: Flags, rollback: RollbackManager, sink: EventSink
+) -> ShadowRunner:
     candidates = ProcessCandidates(settings_values(settings), settings.state_dir / "shadow")
-    return ShadowRunner(candidates, rollback, sink)
+    store = SqliteComparisonStore(settings.state_dir)
+    gate = Gatekeeper(store, lambda: flags_now(flags), flags.overrides)
+    return ShadowRunner(candidates, rollback, sink, gate)
 
 
 def settings_values(settings: Settings) -> dict[str, Any]:
@@ -111,7 +118,8 @@ async def run_detached(file: Path, content: bytes) -> None:
     settings = Settings(**handed_over["settings"])
     tasks = [ShadowTask.model_validate(task) for task in handed_over["tasks"]]
     log = LogSink(job_logger(log_path(file.parent), job="", level=settings.log_level))
-    runner = make_runner(settings, make_rollback(settings, open_flags(settings), log), log)
+    flags = open_flags(settings)
+    runner = make_runner(settings, flags, make_rollback(settings, flags, log), log)
     with anyio.move_on_after(sum(task.longest_s for task in tasks)):
         async with only_one(file.parent / "detached.lock"):
             for task in tasks:

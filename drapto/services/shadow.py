@@ -12,7 +12,7 @@ in it is dropped and counted. Nothing in here raises an Exception.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -26,10 +26,11 @@ from drapto.core.errors import DraptoError
 from drapto.core.events import ComparisonDone, WarningRaised
 from drapto.core.flag_policy import StageFlag
 from drapto.core.interfaces import EventSink
-from drapto.core.routing import Route
+from drapto.core.routing import Route, RoutedStage
 from drapto.core.shadow_task import CandidateEnd, ShadowTask
 from drapto.core.words import count
 from drapto.services.candidate_results import parse_result
+from drapto.services.gatekeeper import Moved
 from drapto.services.rollback import RollbackManager
 from drapto.services.shadow_judging import Judged, failed, judge_candidate
 from drapto.services.stages import JobServed, JobToServe
@@ -51,6 +52,19 @@ class Candidates(Protocol):
     ) -> CandidateEnd: ...
 
 
+class Gate(Protocol):
+    """Is asked to judge stages that have new comparisons. `Gatekeeper` is one."""
+
+    async def review(self, stages: Iterable[RoutedStage]) -> tuple[Moved, ...]: ...
+
+
+class NoGate:
+    """Moves no stage, whatever its comparisons say."""
+
+    async def review(self, stages: Iterable[RoutedStage]) -> tuple[Moved, ...]:
+        return ()
+
+
 class ShadowRunner:
     """All of it on one event loop."""
 
@@ -59,11 +73,13 @@ class ShadowRunner:
         candidates: Candidates,
         rollback: RollbackManager,
         sink: EventSink,
+        gate: Gate | None = None,
         today: Callable[[], date] = date.today,
     ) -> None:
         self._candidates = candidates
         self._rollback = rollback
         self._sink = sink
+        self._gate = gate or NoGate()
         self._today = today
         self._waiting: deque[ShadowTask] = deque()
 
@@ -95,6 +111,9 @@ class ShadowRunner:
             with anyio.CancelScope(shield=True):
                 for task in self.take_waiting():
                     await self._end(task, Judged(Outcome.SKIPPED, "Dropped: it was interrupted."))
+        jobs = {comparison.stage: comparison.job for comparison in ended}
+        for moved in await self._gate.review(jobs):
+            self._sink.emit(WarningRaised(job=jobs[moved.stage], message=moved.line))
         return tuple(ended)
 
     async def _run(self, task: ShadowTask) -> Comparison:

@@ -87,6 +87,18 @@ class OverridesFile:
         )
         await to_thread.run_sync(self.change, latch, dict(evidence))
 
+    async def move(
+        self,
+        stage: RoutedStage,
+        revision: str,
+        mode: Mode,
+        why: str,
+        evidence: Mapping[str, str | int | float],
+    ) -> None:
+        """What a gate decided. Errors: StateError."""
+        moved = Override(stage=stage, revision=revision, mode=mode, at=_now(), by=ITSELF, why=why)
+        await to_thread.run_sync(self.change, moved, dict(evidence))
+
     async def lifted(self, stage: RoutedStage, revision: str) -> datetime | None:
         """As RollbackLatch says: by the audit log, in which every change stands."""
         entries, _ = await to_thread.run_sync(self.history)
