@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -35,6 +36,7 @@ from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
 from drapto.services.candidate import run_candidate
 from drapto.services.gatekeeper import Gatekeeper
+from drapto.services.reporting import Everyone
 from drapto.services.rollback import RollbackManager
 from drapto.services.shadow import ShadowRunner
 
@@ -42,10 +44,15 @@ from drapto.services.shadow import ShadowRunner
 def make_runner(
     settings: Settings, flags: Flags, rollback: RollbackManager, sink: EventSink
 ) -> ShadowRunner:
-    candidates = ProcessCandidates(settings_values(settings), settings.state_dir / "shadow")
+    """What becomes of the runs goes to `sink` and, whoever listens, to a log that outlives jobs."""
+    base = settings.state_dir / "shadow"
+    with suppress(OSError):  # then there is no log, and each run says why it has no place
+        base.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log = LogSink(job_logger(log_path(base), job="", level=settings.log_level))
+    candidates = ProcessCandidates(settings_values(settings), base)
     store = SqliteComparisonStore(settings.state_dir)
     gate = Gatekeeper(store, lambda: flags_now(flags), flags.overrides)
-    return ShadowRunner(candidates, rollback, sink, gate)
+    return ShadowRunner(candidates, rollback, Everyone((sink, log)), gate)
 
 
 def settings_values(settings: Settings) -> dict[str, Any]:
@@ -117,9 +124,8 @@ async def run_detached(file: Path, content: bytes) -> None:
     handed_over = loads(content)
     settings = Settings(**handed_over["settings"])
     tasks = [ShadowTask.model_validate(task) for task in handed_over["tasks"]]
-    log = LogSink(job_logger(log_path(file.parent), job="", level=settings.log_level))
-    flags = open_flags(settings)
-    runner = make_runner(settings, flags, make_rollback(settings, flags, log), log)
+    flags, nobody = open_flags(settings), Everyone(())
+    runner = make_runner(settings, flags, make_rollback(settings, flags, nobody), nobody)
     with anyio.move_on_after(sum(task.longest_s for task in tasks)):
         async with only_one(file.parent / "detached.lock"):
             for task in tasks:

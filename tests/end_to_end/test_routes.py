@@ -66,5 +66,9 @@ async def test_shadow_run_compares_both_sides_after_the_job(
     assert comparison.outcome in (Outcome.MATCH, Outcome.MISMATCH), comparison.reason
     assert comparison.fields
     assert f"Shadow run of {stage}" in done.stderr
+    lines = [json.loads(line) for line in (state / "shadow" / "log.jsonl").read_text().splitlines()]
+    said = [line["field"] for line in lines if line["event"] == "discrepancy"]
+    assert said == [found.field for found in comparison.discrepancies]
+    assert {line["job"] for line in lines} == {comparison.job}
     assert sorted(p.name for p in tmp_path.iterdir()) == ["flags.toml", "out.mkv", "state"]
     assert not list((state / "shadow").glob("run-*"))
