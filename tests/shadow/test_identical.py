@@ -26,11 +26,13 @@ CLIPS: dict[str, Callable[[Path], Path]] = {
     "variable rate": clips.vfr,
     "open GOP": clips.open_gop,
 }
+QUICK = ("everything", "HDR10")  # the others only with the long tests
 
 
 async def compare(state: Path, tasks: list[ShadowTask]) -> tuple[Comparison, ...]:
     settings, heard = Settings(state_dir=state), Events()
-    runner = make_runner(settings, make_rollback(settings, open_flags(settings), heard), heard)
+    flags = open_flags(settings)
+    runner = make_runner(settings, flags, make_rollback(settings, flags, heard), heard)
     for task in tasks:
         await runner.submit(task)
     return await runner.run_all()
@@ -49,7 +51,9 @@ def served(clip: str, directory: Path, serve: Serve) -> Served:
     return serve(CLIPS[clip](films))
 
 
-@pytest.mark.parametrize("clip", CLIPS)
+@pytest.mark.parametrize(
+    "clip", [c if c in QUICK else pytest.param(c, marks=pytest.mark.slow) for c in CLIPS]
+)
 async def test_new_agrees_with_itself(clip: str, tmp_path: Path) -> None:
     job = await to_thread.run_sync(served, clip, tmp_path, Serve(tmp_path))
     tasks = [job.task_against_itself(stage) for stage in job.tasks]
@@ -59,7 +63,7 @@ async def test_new_agrees_with_itself(clip: str, tmp_path: Path) -> None:
 
 
 @needs_tools
-@pytest.mark.parametrize("clip", ["everything", "HDR10"])
+@pytest.mark.parametrize("clip", ["everything", pytest.param("HDR10", marks=pytest.mark.slow)])
 async def test_legacy_agrees_with_itself(clip: str, tmp_path: Path) -> None:
     job = await to_thread.run_sync(served, clip, tmp_path, Serve(tmp_path, LEGACY_TWICE))
     found = await compare(tmp_path / "compared", list(job.tasks.values()))

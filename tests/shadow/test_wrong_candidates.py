@@ -207,8 +207,20 @@ def shadow(tmp_path: Path, film_served: Served, hdr_served: Served) -> Shadow:
     return Shadow(tmp_path / "state", {"film": film_served, "hdr": hdr_served})
 
 
+# Each is an encode with measuring. What they find is found by another one here, or by the tests of
+# the comparators, so they wait for the long tests.
+LONG = frozenset({
+    "audio in another order", "chapters lost", "frame doubled", "last frame missing", "wrong title",
+    "another picture", "copy of the source", "empty file",
+})  # fmt: skip
+
+
 def by_name(cases: list[Case]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("case", cases, ids=[case.name for case in cases])
+    slow = [pytest.mark.slow]
+    return pytest.mark.parametrize(
+        "case",
+        [pytest.param(c, id=c.name, marks=slow if c.name in LONG else ()) for c in cases],
+    )
 
 
 async def judged(shadow: Shadow, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
