@@ -69,7 +69,7 @@ async def analyse(
     if video is not demuxed:
         await encoders.withdraw("the source holds other frames than its index says")
     await job.state.enter(JobState.SEGMENTING)
-    segments = await _segment(job, video, analysis)
+    segments = await _segment(job, video, analysis, encoders)
     done = job.state.checkpoint.segments
     plan = plan_video(
         job.request,
@@ -134,7 +134,7 @@ def _hand_over(
 
 
 async def _segment(
-    job: JobContext, video: SourceVideo, analysis: VideoAnalysis
+    job: JobContext, video: SourceVideo, analysis: VideoAnalysis, encoders: Encoders
 ) -> tuple[Segment, ...]:
     async with job.reporter.stage(Stage.SEGMENTATION) as report:
         checkpoint = job.state.checkpoint
@@ -142,6 +142,7 @@ async def _segment(
         if segments is None:
             options = job.request.options
             segments = await job.stages.segmentation.plan(video, analysis, options)
+            await encoders.agree_on(segments)
             await job.state.record(SegmentsPlanned(segments=segments))
         report.detail = count(len(segments), "segment")
     return segments

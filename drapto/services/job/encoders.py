@@ -110,6 +110,15 @@ class Encoders:
         place = self._job.place.segments
         self._queue.put(*make_tasks(video, new, self._plan.settings, place))
 
+    async def agree_on(self, segments: Sequence[Segment]) -> None:
+        """Give up what was begun on other segments than these, before these are the plan.
+
+        An encoder that is still at work would finish a segment that the plan does not hold.
+        """
+        planned = {segment.index: segment for segment in segments}
+        if not self._begun.items() <= planned.items():
+            await self.withdraw("the film was split in another way in the end")
+
     async def settle(self, plan: VideoPlan, segments: Sequence[Segment]) -> VideoPlan:
         """The plan that holds: the one that encoding began with, if it was the right one."""
         if self._plan is None:
