@@ -16,7 +16,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from drapto.core.entries import Discarded, SegmentDone
-from drapto.core.errors import one_error
+from drapto.core.errors import SegmentFailedError, one_error
 from drapto.core.events import (
     SegmentFinished,
     SegmentProgress,
@@ -75,6 +75,8 @@ class Encoders:
         self._workers = anyio.CancelScope()
         self._idle = anyio.Event()
         self._begun: dict[int, Segment] = {}  # every segment that was submitted
+        self._is_final = False  # what is submitted will not be withdrawn any more
+        self._failure: SegmentFailedError | None = None  # of a plan that may yet be withdrawn
         self._frames_done = 0
         self._started_s = 0.0
 
@@ -140,12 +142,16 @@ class Encoders:
         for index in sorted(self._begun.keys() & self._job.state.checkpoint.segments.keys()):
             await self._job.state.record(Discarded(what="segment", key=index, reason=reason))
         self._plan, self._begun, self._frames_done = None, {}, 0
+        self._failure = None
 
     async def finish(
         self, video: SourceVideo, segments: Sequence[Segment], plan: VideoPlan
     ) -> EncodingOutcome:
         """Encode what is left, and wait for all of it."""
         await self._job.state.enter(JobState.ENCODING)
+        self._is_final = True
+        if self._failure is not None:
+            raise self._failure
         if self._plan is None:
             self.start(plan)
         self.submit(video, segments)
@@ -172,6 +178,11 @@ class Encoders:
                     on_retry=self._on_retry,
                     on_done=self._on_done,
                 )
+        except SegmentFailedError as failure:
+            # A segment cannot come out right while the index is wrong; detection tells at its end.
+            if self._is_final:
+                raise
+            self._failure = failure
         finally:
             self._idle.set()
 
