@@ -223,7 +223,8 @@ def test_empty_store_is_no_error_and_says_what_to_do(state: Path) -> None:
 
 
 def test_report_needs_no_ffmpeg(state: Path) -> None:
-    shadow("report", DRAPTO_STATE_DIR=str(state), DRAPTO_FFMPEG="/nowhere/ffmpeg")
+    shown, _ = shadow("report", DRAPTO_STATE_DIR=str(state), DRAPTO_FFMPEG="/nowhere/ffmpeg")
+    assert "Nothing has been compared yet" in shown
 
 
 @pytest.mark.slow

@@ -210,6 +210,7 @@ def test_nothing_of_it_outlives_a_killed_program(tmp_path: Path, task: ShadowTas
     program.wait()
     wait_until(lambda: not psutil.pid_exists(int(note.read_text())))
     wait_until(lambda: not list(relatives(task)))
+    assert not psutil.pid_exists(int(note.read_text()))
 
 
 async def test_next_run_removes_what_a_killed_program_left(
