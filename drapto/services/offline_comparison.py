@@ -18,10 +18,10 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
-from drapto.core.comparison import Comparison, Outcome
+from drapto.core.comparison import Outcome
 from drapto.core.errors import DraptoError, MissingToolError
 from drapto.core.interfaces import EncodingService
 from drapto.core.job import EncodeOptions
@@ -33,7 +33,7 @@ from drapto.services.candidate_results import parse_result
 from drapto.services.offline_source import KnownSource, as_shadow_run, open_source, task_for
 from drapto.services.router import Flags
 from drapto.services.shadow import Candidates
-from drapto.services.shadow_judging import Judged, judge_candidate
+from drapto.services.shadow_judging import Judged, comparison_of, judge_candidate
 
 # A person waits and can stop it; the legacy scripts have a deadline of their own besides.
 _DEADLINE_S = math.inf
@@ -132,7 +132,12 @@ class OfflineRun:
             task = task_for(stage, known, Side.NEW)
             task = as_shadow_run(task, legacy.result, legacy.run.wall_s)
             judged = await self._judged(task, ended, which)
-        comparison = _comparison(task, ended, judged)
+        comparison = comparison_of(
+            task,
+            judged,
+            primary_s=legacy.run.wall_s,
+            candidate_s=ended[Side.NEW].run.wall_s,
+        )
         trial = Trial(comparison=comparison, runs=tuple(ended[side].run for side in order))
         return trial, {side: ended[side].result for side in order}
 
@@ -164,28 +169,6 @@ class OfflineRun:
                 "measure", task, new.place, deadline_s=_DEADLINE_S
             )
         return judge_candidate(task, new.result, measured, date.today())
-
-
-def _comparison(task: ShadowTask, ended: Mapping[Side, _Ended], judged: Judged) -> Comparison:
-    return Comparison(
-        id=task.id,
-        at=datetime.now(UTC),
-        job=task.job,
-        source=task.source,
-        stage=task.stage,
-        primary=task.primary,
-        candidate=task.candidate,
-        outcome=judged.outcome,
-        reason=judged.reason,
-        fields=judged.fields,
-        primary_s=ended[Side.LEGACY].run.wall_s,
-        candidate_s=ended[Side.NEW].run.wall_s,
-        strata=task.strata,
-        revision=task.revision,
-        mode=task.mode.value,
-        reproduce=task.reproduce,
-        measures=judged.measures,
-    )
 
 
 def _failed(task: ShadowTask, fault: str, wall_s: float) -> SideRun:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from secrets import token_hex
 from typing import Protocol
@@ -32,7 +32,7 @@ from drapto.core.words import count
 from drapto.services.candidate_results import parse_result
 from drapto.services.gatekeeper import Moved
 from drapto.services.rollback import RollbackManager
-from drapto.services.shadow_judging import Judged, failed, judge_candidate
+from drapto.services.shadow_judging import Judged, comparison_of, failed, judge_candidate
 from drapto.services.stages import JobServed, JobToServe
 
 
@@ -155,24 +155,8 @@ class ShadowRunner:
             return judge_candidate(task, result, measured, self._today())
 
     async def _end(self, task: ShadowTask, judged: Judged) -> Comparison:
-        comparison = Comparison(
-            id=task.id,
-            at=datetime.now(UTC),
-            job=task.job,
-            source=task.source,
-            stage=task.stage,
-            primary=task.primary,
-            candidate=task.candidate,
-            outcome=judged.outcome,
-            reason=judged.reason,
-            fields=judged.fields,
-            primary_s=task.primary_s,
-            candidate_s=judged.candidate_s,
-            strata=task.strata,
-            revision=task.revision,
-            mode=task.mode.value,
-            reproduce=task.reproduce,
-            measures=judged.measures,
+        comparison = comparison_of(
+            task, judged, primary_s=task.primary_s, candidate_s=judged.candidate_s
         )
         rolled_back = await self._rollback.compared(comparison, task.rollback)
         self._sink.emit(ComparisonDone(job=task.job, comparison=comparison))

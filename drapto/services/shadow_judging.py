@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TypeVar
 
 from drapto.core.comparators.detection import compare_detection
@@ -15,7 +15,7 @@ from drapto.core.comparators.encoding import (
 )
 from drapto.core.comparators.segmentation import compare_segmentation
 from drapto.core.comparators.verdict import Terms, verdict
-from drapto.core.comparison import FieldResult, Outcome
+from drapto.core.comparison import Comparison, FieldResult, Outcome
 from drapto.core.routing import RoutedStage, Side
 from drapto.core.shadow_task import CandidateEnd, CandidateResult, ShadowTask
 from drapto.services.candidate_results import parse_measured
@@ -39,6 +39,31 @@ def failed(task: ShadowTask, outcome: Outcome, why: str, candidate_s: float) -> 
     if task.candidate is Side.LEGACY:
         outcome = Outcome.LEGACY_ERROR
     return Judged(outcome, why, candidate_s=candidate_s)
+
+
+def comparison_of(
+    task: ShadowTask, judged: Judged, *, primary_s: float, candidate_s: float
+) -> Comparison:
+    """What is kept of a shadow run that ended just now; both sides' times in seconds."""
+    return Comparison(
+        id=task.id,
+        at=datetime.now(UTC),
+        job=task.job,
+        source=task.source,
+        stage=task.stage,
+        primary=task.primary,
+        candidate=task.candidate,
+        outcome=judged.outcome,
+        reason=judged.reason,
+        fields=judged.fields,
+        primary_s=primary_s,
+        candidate_s=candidate_s,
+        strata=task.strata,
+        revision=task.revision,
+        mode=task.mode.value,
+        reproduce=task.reproduce,
+        measures=judged.measures,
+    )
 
 
 def judge_candidate(
