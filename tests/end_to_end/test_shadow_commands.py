@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 from pathlib import Path
 from typing import Any
 
@@ -225,24 +224,3 @@ def test_empty_store_is_no_error_and_says_what_to_do(state: Path) -> None:
 def test_report_needs_no_ffmpeg(state: Path) -> None:
     shown, _ = shadow("report", DRAPTO_STATE_DIR=str(state), DRAPTO_FFMPEG="/nowhere/ffmpeg")
     assert "Nothing has been compared yet" in shown
-
-
-@pytest.mark.slow
-def test_hundred_thousand_comparisons_cost_a_report_less_than_two_seconds(
-    state: Path, tmp_path: Path
-) -> None:
-    some = history(3000)
-    many = [c.model_copy(update={"id": f"{n:03x}{c.id[3:]}"}) for n in range(34) for c in some]
-    filled_store(state, many[:100_000])  # all of the present revision: there is no more to read
-    for form in ("table", "json"):
-        of_none = _cpu_s_of_report(form, tmp_path / "none")
-        assert _cpu_s_of_report(form, state) - of_none < 2
-
-
-def _cpu_s_of_report(form: str, state: Path) -> float:
-    """A report is one thread; unlike the clock, this does not count what else the machine does."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    shown, _ = shadow("report", "--format", form, DRAPTO_STATE_DIR=str(state))
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert shown
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
