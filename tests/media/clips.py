@@ -34,9 +34,12 @@ X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "28", "-pix_fmt", "yu
 
 
 def ffmpeg(*arguments: str | Path) -> None:
-    """Run the bundled ffmpeg; its last words become the assertion if it fails."""
+    """Run the bundled ffmpeg; its last words become the assertion if it fails.
+
+    The last argument is the output, which is the same to the byte every time.
+    """
     argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-hide_banner", "-loglevel", "error"]
-    argv += ["-y", *map(str, arguments)]
+    argv += ["-y", *map(str, arguments[:-1]), "-bitexact", str(arguments[-1])]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(argv)}\n{done.stderr[-3000:]}"
 

@@ -1,0 +1,7 @@
+"""High dynamic range, static and dynamic."""
+
+from __future__ import annotations
+
+from tests.media.corpus.entry import Entry
+
+ENTRIES: tuple[Entry, ...] = ()

@@ -1,0 +1,7 @@
+"""Subtitles and chapters."""
+
+from __future__ import annotations
+
+from tests.media.corpus.entry import Entry
+
+ENTRIES: tuple[Entry, ...] = ()

@@ -1,0 +1,7 @@
+"""Many tracks, dispositions, languages, attachments, covers."""
+
+from __future__ import annotations
+
+from tests.media.corpus.entry import Entry
+
+ENTRIES: tuple[Entry, ...] = ()
