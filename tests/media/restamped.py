@@ -9,9 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-_EBML, _SEGMENT, _CLUSTER, _TIMESTAMP = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xE7
+from tests.media.ebml import (
+    CLUSTER,
+    INFO,
+    SEGMENT,
+    TIMESTAMP,
+    TRACKS,
+    element,
+    elements,
+    file_of,
+    inside,
+)
+
 _SIMPLE_BLOCK, _BLOCK_GROUP, _BLOCK = 0xA3, 0xA0, 0xA1
-_KEPT = frozenset({0x1549A966, 0x1654AE6B})  # Info, Tracks
+_KEPT = frozenset({INFO, TRACKS})
 
 Move = Callable[[int, int], int]
 """(number of the packet in its track, its time in ms) -> the time in ms it is to carry."""
@@ -22,10 +33,10 @@ def restamped(source: Path, out: Path, move: Move, *, track: int = 2) -> Path:
     data = source.read_bytes()
     body = b""
     numbers: dict[int, int] = {}
-    for ident, payload in _inside(data, _SEGMENT):
+    for ident, payload in inside(data, SEGMENT):
         if ident in _KEPT:
-            body += _element(ident, payload)
-        elif ident == _CLUSTER:
+            body += element(ident, payload)
+        elif ident == CLUSTER:
             for block_id, block, at_ms in _blocks(payload):
                 place = block.find(b"\xa1", 0, 3) + 1 if block_id == _BLOCK_GROUP else 0
                 if place:  # the block of a group, whose size takes one or two bytes
@@ -34,48 +45,22 @@ def restamped(source: Path, out: Path, move: Move, *, track: int = 2) -> Path:
                 numbers[block[place] & 0x7F] = number + 1
                 moved_ms = move(number, at_ms) if block[place] & 0x7F == track else at_ms
                 alone = block[: place + 1] + bytes(2) + block[place + 3 :]
-                stamp = _element(_TIMESTAMP, moved_ms.to_bytes(8, "big"))
-                body += _element(_CLUSTER, stamp + _element(block_id, alone))
-    head = next(payload for ident, payload in _elements(data) if ident == _EBML)
-    out.write_bytes(_element(_EBML, head) + _element(_SEGMENT, body))
+                stamp = element(TIMESTAMP, moved_ms.to_bytes(8, "big"))
+                body += element(CLUSTER, stamp + element(block_id, alone))
+    out.write_bytes(file_of(data, body))
     return out
 
 
 def _blocks(cluster: bytes) -> Iterator[tuple[int, bytes, int]]:
     start_ms = 0
-    for ident, payload in _elements(cluster):
-        if ident == _TIMESTAMP:
+    for ident, payload in elements(cluster):
+        if ident == TIMESTAMP:
             start_ms = int.from_bytes(payload, "big")
         elif ident in (_SIMPLE_BLOCK, _BLOCK_GROUP):
             block = payload
             if ident == _BLOCK_GROUP:
-                block = next(inner for i, inner in _elements(payload) if i == _BLOCK)
+                block = next(inner for i, inner in elements(payload) if i == _BLOCK)
             yield ident, payload, start_ms + int.from_bytes(block[1:3], "big", signed=True)
-
-
-def _inside(data: bytes, wanted: int) -> Iterator[tuple[int, bytes]]:
-    for ident, payload in _elements(data):
-        if ident == wanted:
-            yield from _elements(payload)
-
-
-def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Identifier and payload of one level of EBML (RFC 8794); every size must be known."""
-    at = 0
-    while at < len(data):
-        length = 9 - data[at].bit_length()
-        ident = int.from_bytes(data[at : at + length], "big")
-        at += length
-        length = 9 - data[at].bit_length()
-        size = int.from_bytes(data[at : at + length], "big") & ((1 << 7 * length) - 1)
-        at += length
-        yield ident, data[at : at + size]
-        at += size
-
-
-def _element(ident: int, payload: bytes) -> bytes:
-    name = ident.to_bytes((ident.bit_length() + 7) // 8, "big")
-    return name + (len(payload) | 1 << 56).to_bytes(8, "big") + payload
 
 
 def restamped_ts(source: Path, out: Path, *, packet: int, by_s: int, pid: int = 0x101) -> Path:
