@@ -119,14 +119,13 @@ def from_some(table: PacketTable, rows: Int64Array) -> Timeline:
     first and the last they follow the nominal rate."""
     pts = table.pts[rows]
     known = np.flatnonzero(pts != NO_PTS)
-    step = nominal_step(table, table.time_base)
+    step = float(1 / ((table.rate or DEFAULT_RATE) * table.time_base))  # rounded at the end only
     position = np.arange(len(rows))
     base = int(pts[known[0]])
-    between = np.interp(position, known, (pts[known] - base).astype(np.float64))
-    filled = np.round(between).astype(np.int64) + base
-    filled[: known[0]] = base - (known[0] - position[: known[0]]) * step
-    filled[known[-1] :] = int(pts[known[-1]]) + (position[known[-1] :] - known[-1]) * step
-    filled[known] = pts[known]
+    offset = np.interp(position, known, (pts[known] - base).astype(np.float64))
+    offset[: known[0]] = (position[: known[0]] - known[0]) * step
+    offset[known[-1] :] += (position[known[-1] :] - known[-1]) * step
+    filled = np.round(offset).astype(np.int64) + base
     apart, _ = strictly_increasing(filled)
     note = f"{len(rows) - len(known)} of {len(rows)} timestamps are missing and were worked out"
     return Timeline(rows, apart, table.time_base, own=False, notes=(note,))

@@ -266,6 +266,13 @@ def test_missing_timestamps_are_spread_between_known_ones() -> None:
     assert line.pts.tolist() == [960, 1000, 1050, 1100, 1150, 1190]
 
 
+def test_many_missing_timestamps_do_not_add_up_the_rounding_of_a_tick() -> None:
+    """At 24 a second a frame takes 41.67 ms: 12 of them take 500 ms, not 12 x 42."""
+    table = replace(_table([*[None] * 12, 500, *[None] * 12]), rate=Fraction(24))
+    line = from_some(table, np.arange(25))
+    assert line.pts.tolist() == [round(n * 1000 / 24) for n in range(25)]
+
+
 def test_hidden_rows_do_not_disturb_the_order() -> None:
     table = _table([0, 160, 80, 40, 120])
     shown = table.shown.copy()
