@@ -77,7 +77,7 @@ class Truth:
     what: str  # one sentence
     frames: int | None = None  # pictures that are shown; None: no picture can be shown
     times_s: tuple[float, ...] | None = None  # when each is shown; None: not stated
-    clockless: bool = False  # the file has no times: `times_s` follows from its frame rate
+    clockless: bool = False  # not all of it has times: those stated follow from the frame rate
     start_s: float | None = None  # the first frame by the file's clock; None: not stated
     width: int | None = None
     height: int | None = None

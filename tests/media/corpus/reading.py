@@ -29,7 +29,8 @@ class Reading:
     videos: int
     covers: int
     video_codec: str = ""
-    times_s: tuple[float, ...] = ()
+    frames: int = 0
+    times_s: tuple[float, ...] = ()  # of the frames that have a time
     start_s: float = 0.0
     width: int = 0
     height: int = 0
@@ -42,10 +43,6 @@ class Reading:
     subtitles: tuple[Text, ...] = ()
     chapters: tuple[Chapter, ...] = ()
     attachments: tuple[str, ...] = ()
-
-    @property
-    def frames(self) -> int:
-        return len(self.times_s)
 
 
 @dataclass
@@ -88,6 +85,7 @@ def read(path: Path, main: int = 0) -> Reading:
             videos=len(pictures),
             covers=covers,
             video_codec=_codec(chosen),
+            frames=len(picture.frames),
             times_s=tuple(at_s - zero_s for at_s in sorted(picture.begins_s)),
             start_s=zero_s,
             width=first.width,
