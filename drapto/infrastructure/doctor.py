@@ -21,6 +21,7 @@ import psutil
 from drapto.core.doctor import DoctorLine
 from drapto.core.errors import DraptoError, MissingToolError
 from drapto.core.interfaces import Encoder
+from drapto.core.opening import synthetic_input
 from drapto.infrastructure.confine import SIGNALS_SINCE, TRUNCATE_SINCE, landlock_version
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary, find_ffmpeg, inspect_ffmpeg
 from drapto.infrastructure.machine import available_memory_bytes, cpu_cores, cpu_quota
@@ -88,7 +89,7 @@ def _line(name: str, status: str, detail: str, advice: str = "") -> DoctorLine:
 
 async def _encoder(binary: FfmpegBinary, encoder: Encoder) -> DoctorLine:
     # 4:2:0 8-bit is the one format every encoder takes; even x264 built without 10-bit.
-    picture = ["-f", "lavfi", "-i", "color=c=gray:s=64x64:r=10:d=1", "-pix_fmt", "yuv420p"]
+    picture = [*synthetic_input("color=c=gray:s=64x64:r=10:d=1"), "-pix_fmt", "yuv420p"]
     needed = encoder.name == REQUIRED_ENCODER
     return await _tried(
         binary, f"encoder {encoder.name}", encoder.ffmpeg_encoder, [*picture, "-c:v"], needed
@@ -96,7 +97,7 @@ async def _encoder(binary: FfmpegBinary, encoder: Encoder) -> DoctorLine:
 
 
 async def _opus(binary: FfmpegBinary) -> DoctorLine:
-    tone = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=0.2", "-c:a"]
+    tone = [*synthetic_input("sine=frequency=440:sample_rate=48000:duration=0.2"), "-c:a"]
     return await _tried(binary, "encoder opus", "libopus", tone, True)
 
 

@@ -32,6 +32,7 @@ from pathlib import Path
 from drapto.core.audio_clock import HOLE_S
 from drapto.core.errors import InputError, ProcessFailedError
 from drapto.core.media import MediaInfo
+from drapto.core.opening import file_url, input_arguments
 from drapto.core.tracks import AudioEncoding, AudioTrackFile, TrackPlan
 from drapto.infrastructure.ffmpeg.audio_clock import mending
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, time_watcher
@@ -91,7 +92,7 @@ def encode_arguments(
         *("-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact"),
         *("-c:a", "libopus", "-vbr", "on", "-b:a", str(encoding.bit_rate)),
         *("-mapping_family", str(encoding.mapping_family)),
-        *("-f", "opus", "-y", f"file:{out.absolute()}"),
+        *("-f", "opus", "-y", file_url(out)),
     ]
 
 
@@ -122,8 +123,8 @@ def probe_arguments(opened: Sequence[str]) -> list[str]:
 def source_arguments(source: Path, plan: TrackPlan) -> list[str]:
     """One track of the source on its own clock; nothing but plain files is opened."""
     index = plan.source.index
-    opened = ("-copyts", "-protocol_whitelist", "file", *mending(index, plan.leaps))
-    return [*opened, "-i", f"file:{source.absolute()}", "-map", f"0:{index}"]
+    options = ("-copyts", *mending(index, plan.leaps))
+    return [*input_arguments(source, *options), "-map", f"0:{index}"]
 
 
 def parse_first_sample(text: str) -> Fraction | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from drapto.core.media import MediaInfo
+from drapto.core.opening import file_url
 from drapto.core.tracks import Container, TrackPlan
 from drapto.infrastructure.ffmpeg.audio import source_arguments
 from drapto.infrastructure.ffmpeg.run import run_writer
@@ -29,5 +30,5 @@ def copy_arguments(source: Path, plan: TrackPlan, out: Path, container: Containe
         *source_arguments(source, plan),
         *("-map_metadata", "-1", "-map_chapters", "-1"),
         *("-c", "copy", "-copyinkf", "-avoid_negative_ts", "make_zero"),
-        *("-f", str(container), "-y", f"file:{out.absolute()}"),
+        *("-f", str(container), "-y", file_url(out)),
     ]

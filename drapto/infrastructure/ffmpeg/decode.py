@@ -12,7 +12,9 @@ import anyio.from_thread
 import anyio.to_thread
 
 from drapto.core.facts import PictureForm
+from drapto.core.opening import decoder_options
 from drapto.core.segments import PayloadDigests
+from drapto.infrastructure.ffmpeg.opening import open_container
 
 CANCEL_POLL_PACKETS = 16
 
@@ -50,10 +52,10 @@ def _decode(path: Path) -> SegmentDecode:
     frames = 0
     forms: dict[PictureForm, None] = {}
     try:
-        with av.open(f"file:{path}") as container:
+        with open_container(path) as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1
-            stream.codec_context.options = {"err_detect": "explode"}
+            stream.codec_context.options = {**decoder_options(), "err_detect": "explode"}
             for number, packet in enumerate(container.demux(stream)):
                 if packet.size:
                     payload.update(packet)
@@ -78,7 +80,7 @@ def _digests(paths: Sequence[Path]) -> PayloadDigests:
         anyio.from_thread.check_cancelled()
         own = sha256()
         try:
-            with av.open(f"file:{path}") as container:
+            with open_container(path) as container:
                 for packet in container.demux(container.streams.video[0]):
                     if packet.size:
                         own.update(packet)

@@ -26,6 +26,7 @@ from math import floor
 from pathlib import Path
 
 from drapto.core.media import ColorInfo, MediaInfo, Track
+from drapto.core.opening import MEDIA_FORMATS, METADATA_FORMATS, file_url, input_arguments
 from drapto.core.tracks import Assembled, AudioTrackFile, Container, MuxPlan, VideoTrackFile
 from drapto.infrastructure.ffmpeg.audio_clock import mending
 from drapto.infrastructure.ffmpeg.metadata_file import COVER_TYPES, cover_names, metadata_text
@@ -34,7 +35,6 @@ from drapto.infrastructure.ffmpeg.run import run_writer
 
 MOVIE_TIMESCALE = 48_000  # at least this many ticks a second for MP4 edit lists: one per sample
 _LOG = ("-nostdin", "-hide_banner", "-v", "error")
-_INPUT = ("-copyts", "-protocol_whitelist", "file")
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def mux_arguments(plan: MuxPlan, inputs: MuxInputs, shift_s: Fraction, out: Path
     """Everything after the program's name. The order of output tracks is the plan's."""
     mended = [mending(t.source.index, t.leaps) for t in plan.tracks if t.audio is None]
     opened = _Inputs(inputs.source.path, [*_offset(shift_s), *chain.from_iterable(mended)])
-    opened.add(inputs.metadata, "-f", "ffmetadata")
+    opened.add(inputs.metadata, "-f", "ffmetadata", formats=METADATA_FORMATS)
     video = opened.add(
         inputs.video.path,
         *_offset(inputs.video.start_s + shift_s),
@@ -149,7 +149,7 @@ def mux_arguments(plan: MuxPlan, inputs: MuxInputs, shift_s: Fraction, out: Path
         *_dispositions(plan, inputs.covers),
         *_container_options(plan, inputs.video),
         *("-avoid_negative_ts", "disabled", "-f", str(plan.container), "-y"),
-        f"file:{out.absolute()}",
+        file_url(out),
     ]
 
 
@@ -162,8 +162,8 @@ class _Inputs:
         self._source: int | None = None
         self._source_path, self._source_options = source, source_options
 
-    def add(self, path: Path, *options: str) -> int:
-        self.arguments += [*options, *_INPUT, "-i", f"file:{path.absolute()}"]
+    def add(self, path: Path, *options: str, formats: str = MEDIA_FORMATS) -> int:
+        self.arguments += input_arguments(path, *options, "-copyts", formats=formats)
         self._count += 1
         return self._count - 1
 
@@ -211,7 +211,7 @@ def _attached(plan: MuxPlan, covers: Mapping[int, Path], first_place: int) -> li
     tracks = [track.source for track in plan.tracks if track.source.index in covers]
     arguments: list[str] = []
     for place, (track, name) in enumerate(zip(tracks, cover_names(tracks), strict=True)):
-        arguments += ["-attach", f"file:{covers[track.index].absolute()}"]
+        arguments += ["-attach", file_url(covers[track.index])]
         arguments += [f"-metadata:s:{first_place + place}", f"filename={name}"]
     return arguments
 
@@ -278,8 +278,8 @@ async def _extract_covers(
 
 def cover_arguments(source: Path, files: Mapping[int, Path]) -> list[str]:
     """Write each attached picture, packet as it is, into a file."""
-    arguments = [*_LOG, "-i", f"file:{source.absolute()}"]
+    arguments = [*_LOG, *input_arguments(source)]
     for index, file in files.items():
         arguments += ["-map", f"0:{index}", "-c", "copy", "-frames:v", "1"]
-        arguments += ["-f", "data", "-y", f"file:{file.absolute()}"]
+        arguments += ["-f", "data", "-y", file_url(file)]
     return arguments

@@ -9,39 +9,20 @@ paragraph each; what the file looks like instead of a video is guessed from its 
 from __future__ import annotations
 
 import os
+import re
 import stat
 from math import log2
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from drapto.core.errors import InputError
+from drapto.core.opening import VIDEO_STREAMS, decoder_options, file_url, open_options
 
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-# Demuxers by libavformat's names. Those of single pictures (image2, *_pipe), playlists (hls,
-# dash, concat, imf), text (tty, ffmetadata, all subtitles), devices and bare sample data are
-# left out on purpose.
-_CONTAINERS = (
-    "matroska,mov,avi,mpegts,mpeg,flv,live_flv,asf,ogg,nut,mxf,gxf,rm,wtv,ivf,dv,dhav,gif,apng,"
-    "yuv4mpegpipe,swf,nsv,roq,bink,smk,flic,pva,dxa,film_cpk,4xm,lmlm4,nuv,vividas,viv,frm,"
-    "smjpeg,amv,ty,pmp,cine,r3d,mods,moflex,lxf,webm"
-)
-_VIDEO_STREAMS = (
-    "h264,hevc,vvc,mpegvideo,m4v,obu,av1,mjpeg,h261,h263,vc1,vc1test,dirac,cavsvideo,avs,avs2,"
-    "avs3,evc,dnxhd,apv"
-)
-_AUDIO = (
-    "mp3,wav,w64,flac,aac,ac3,eac3,ac4,dts,dtshd,truehd,mlp,aiff,caf,au,ape,wv,tta,amr,mpc,mpc8,"
-    "tak,dsf,iff,voc,oma,spdif,shn,iamf,rso,sox,loas,qcp,xwma,osq,qoa"
-)
-ELEMENTARY_FORMATS = frozenset(_VIDEO_STREAMS.split(",")) - {"avs"}
+ELEMENTARY_FORMATS = frozenset(VIDEO_STREAMS.split(",")) - {"avs"}
 """Demuxers of bare video streams, which carry no timestamps of their own."""
-
-_OPTIONS = {
-    "format_whitelist": f"{_CONTAINERS},{_VIDEO_STREAMS},{_AUDIO}",
-    "protocol_whitelist": "file",
-}
 
 _SNIFF_BYTES = 64 * 1024
 
@@ -66,16 +47,12 @@ _OTHERS = {
     b"MZ": "a program",
     b"SQLite format 3": "a database",
 }
+_ADDRESS = re.compile(r"(^|/)[A-Za-z][A-Za-z0-9+.-]+:/")  # 'https://…' as a Path writes it
 _EBML, _SEGMENT = b"\x1aE\xdf\xa3", b"\x18S\x80g"
 
 _ENCRYPTED_BITS_PER_BYTE = 7.99
 """Entropy of 64 KiB of random bytes is 7.997 bits; of compressed video with its headers, less
 (7.9 for an H.264 Matroska file); so only files that libav knows nothing about are asked."""
-
-
-def file_url(path: Path) -> str:
-    """The name as libav takes it literally, whatever characters it holds."""
-    return f"file:{path.absolute()}"
 
 
 def open_input(path: Path) -> InputContainer:
@@ -90,9 +67,25 @@ def open_input(path: Path) -> InputContainer:
             hint="Playlists and subtitles are not read; give the video file itself.",
         )
     try:
-        return av.open(file_url(path), mode="r", options=dict(_OPTIONS), metadata_errors="replace")
+        return open_container(path)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise _refusal(path, head, error) from error
+
+
+def open_container(path: Path) -> InputContainer:
+    """The same for a file that this job made itself. Errors: those of `av.open`."""
+    import av
+
+    container = av.open(
+        file_url(path),
+        mode="r",
+        options=open_options(),
+        metadata_errors="replace",
+    )
+    for stream in container.streams.video:
+        if stream.codec_context is not None:  # None for an unknown codec
+            stream.codec_context.options = decoder_options()
+    return container
 
 
 def missing_bytes(path: Path) -> int:
@@ -125,9 +118,10 @@ def _check_readable(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError as error:
-        raise InputError(
-            f"{path} does not exist.", hint="Check the spelling, and that its disk is mounted."
-        ) from error
+        hint = "Check the spelling, and that its disk is mounted."
+        if _ADDRESS.search(str(path)):
+            hint = "It looks like an address. Only files are read: download it first."
+        raise InputError(f"{path} does not exist.", hint=hint) from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be looked at: {_reason(error)}.") from error
     if stat.S_ISDIR(mode):

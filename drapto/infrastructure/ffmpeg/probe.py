@@ -25,6 +25,7 @@ import anyio
 
 from drapto.core.errors import DraptoError, InputError
 from drapto.core.media import Attachment, Chapter, ColorInfo, MediaInfo, Track, TrackKind
+from drapto.core.opening import input_arguments
 from drapto.core.words import count
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from drapto.infrastructure.ffmpeg.first_frames import (
@@ -35,7 +36,7 @@ from drapto.infrastructure.ffmpeg.first_frames import (
     FirstFrames,
     look_at_first_frames,
 )
-from drapto.infrastructure.ffmpeg.opening import ELEMENTARY_FORMATS, file_url, open_input
+from drapto.infrastructure.ffmpeg.opening import ELEMENTARY_FORMATS, open_input
 from drapto.infrastructure.ffmpeg.side_data import StreamFacts, parse_stream_facts
 from drapto.infrastructure.process import run_process
 
@@ -313,7 +314,7 @@ def _ask_program(path: Path, ffmpeg: Path | None) -> dict[int, StreamFacts]:
             run_process,
             [
                 *(find_ffmpeg(ffmpeg), "-hide_banner", "-nostdin", "-v", "verbose"),
-                *("-protocol_whitelist", "file", "-i", file_url(path)),
+                *input_arguments(path),
             ],
             what=f"Asking ffmpeg about {path}",
             env={**os.environ, "FFREPORT": "file=/dev/stdout:level=40"},

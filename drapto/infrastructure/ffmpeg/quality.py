@@ -34,6 +34,7 @@ import numpy as np
 from drapto.core.errors import InputError, ProcessFailedError
 from drapto.core.interfaces import SourceVideo
 from drapto.core.media import ColorInfo, CropRect, DynamicRange, FrameIndex
+from drapto.core.opening import input_arguments
 from drapto.core.output_summary import Quality
 from drapto.core.words import count
 from drapto.infrastructure.ffmpeg.frames import build_index
@@ -245,11 +246,11 @@ def _refuse_unlike(source: Footage, output: Footage) -> None:
 
 def _input(side: Footage, start: int) -> list[str]:
     """Open at a key frame before `start`: as `services/encoding` does, timestamps as stored."""
-    options = ["-protocol_whitelist", "file", "-copyts", "-noautorotate", "-reinit_filter", "0"]
+    options = ["-copyts", "-noautorotate", "-reinit_filter", "0"]
     seek_s = _seek_s(side.index, start)
     if seek_s is not None:
         options += ["-seek_timestamp", "1", "-noaccurate_seek", "-ss", f"{seek_s:.6f}"]
-    return [*options, "-threads", "1", "-i", f"file:{side.path}"]
+    return input_arguments(side.path, *options, "-threads", "1")
 
 
 def _seek_s(index: FrameIndex, start: int) -> float | None:

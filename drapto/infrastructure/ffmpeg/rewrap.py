@@ -29,8 +29,9 @@ import numpy as np
 
 from drapto.core.errors import DraptoError, InputError, ResourceError
 from drapto.core.media import FrameIndex, Int64Array
+from drapto.core.opening import file_url
 from drapto.infrastructure.ffmpeg.frames import IndexedPackets, index_packets
-from drapto.infrastructure.ffmpeg.opening import file_url, open_input
+from drapto.infrastructure.ffmpeg.opening import open_input
 from drapto.infrastructure.ffmpeg.packets import (
     PACKETS_PER_CHECK,
     Check,

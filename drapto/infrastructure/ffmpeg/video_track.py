@@ -32,8 +32,10 @@ import numpy as np
 
 from drapto.core.errors import SegmentFailedError
 from drapto.core.media import FrameIndex, Int64Array
+from drapto.core.opening import file_url
 from drapto.core.segments import EncodedSegment
 from drapto.core.tracks import VideoTrackFile
+from drapto.infrastructure.ffmpeg.opening import open_container
 from drapto.infrastructure.ffmpeg.parameter_sets import ParameterSets
 
 if TYPE_CHECKING:
@@ -163,11 +165,11 @@ def _mux_parts(
     import av
 
     scale = {"video_track_timescale": str(times.time_base.denominator)}
-    with av.open(f"file:{out}", "w", format="mp4", options=scale) as target:
+    with av.open(file_url(out), "w", format="mp4", options=scale) as target:
         stream: VideoStream | None = None
         written = 0
         for number, part in enumerate(parts):
-            with av.open(f"file:{part.encoded.path}") as source:
+            with open_container(part.encoded.path) as source:
                 template = source.streams.video[0]
                 if stream is None:
                     stream = target.add_stream_from_template(template, opaque=True)
@@ -193,7 +195,7 @@ def _read_part(encoded: EncodedSegment, stop: threading.Event) -> _Part:
 
     segment = encoded.segment
     try:
-        with av.open(f"file:{encoded.path}") as source:
+        with open_container(encoded.path) as source:
             stream = source.streams.video[0]
             times = [packet.pts for packet in _packets(source, stop)]
             extradata = bytes(stream.codec_context.extradata or b"")

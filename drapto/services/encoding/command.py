@@ -8,6 +8,7 @@ Inside the segment file timestamps are frame numbers; assembly puts the real one
 
 from __future__ import annotations
 
+from drapto.core import opening
 from drapto.core.media import ColorInfo
 from drapto.core.segments import SegmentTask, VideoSettings
 
@@ -25,15 +26,13 @@ def encoded_color(color: ColorInfo) -> ColorInfo:
 def input_arguments(task: SegmentTask) -> list[str]:
     """Open the source at the seek point of this attempt; nothing but plain files is opened."""
     seek = [] if task.seek_s is None else ["-ss", f"{task.seek_s:.6f}"]
-    return [
-        *("-protocol_whitelist", "file"),
+    options = [
         *("-copyts", "-seek_timestamp", "1", "-noaccurate_seek", "-noautorotate"),
         *("-threads", "1"),  # of the decoder: more cost a quarter of its CPU time and gain nothing
         *("-reinit_filter", "0"),  # see filter_graph
         *seek,
-        *("-i", f"file:{task.source}"),
-        *("-map", f"0:{task.stream_index}"),
     ]
+    return [*opening.input_arguments(task.source, *options), "-map", f"0:{task.stream_index}"]
 
 
 def filter_graph(task: SegmentTask, pixel_format: str) -> str:
@@ -64,7 +63,7 @@ def output_arguments(task: SegmentTask) -> list[str]:
     return [
         *("-fps_mode", "passthrough", "-enc_time_base", "filter"),
         *("-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact"),
-        *("-f", "matroska", "-y", f"file:{task.output}"),
+        *("-f", "matroska", "-y", opening.file_url(task.output)),
     ]
 
 

@@ -59,8 +59,9 @@ while IFS='|' read -r stream kind _ channels layout _; do
 done < <(streams_of "$input")
 
 if ((number)); then
-  ffmpeg_quiet -i "file:$input" "${options[@]}" -c:a libopus -map_chapters -1 -f matroska \
-    "file:$output" || fail 1 "ffmpeg could not encode the audio of $input"
+  ffmpeg_quiet "${SAFE[@]}" -i "file:$input" "${options[@]}" -c:a libopus \
+    -map_chapters -1 -f matroska "file:$output" ||
+    fail 1 "ffmpeg could not encode the audio of $input"
 fi
 printf '{\n  "tracks": [%s]\n}\n' "${list:+$list
   }"

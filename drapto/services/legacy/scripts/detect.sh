@@ -24,7 +24,8 @@ height=$(stream_value "$input" "$stream" height)
 facts=$("$FFPROBE" -v error -select_streams "$stream" -read_intervals '%+#1' -show_frames \
   -show_entries "stream=color_primaries,color_transfer,color_space,color_range,chroma_location:\
 stream_side_data:frame=color_primaries,color_transfer,color_space,color_range:frame_side_data" \
-  -of default=noprint_wrappers=1 -i "file:$input") || fail 3 "ffprobe cannot read $input"
+  -of default=noprint_wrappers=1 "${SAFE[@]}" -i "file:$input") ||
+  fail 3 "ffprobe cannot read $input"
 
 fact() { # fact KEY: the last value that says something
   awk -F= -v key="$1" '$1 == key && $2 !~ /^(unknown|unspecified|reserved|N\/A)?$/ { v = $2 }
@@ -87,7 +88,7 @@ streams() { # a list such as "video:hevc", "audio:ac3"
 }
 
 sample() { # sample SECONDS: the crop of a few frames from there on; ffmpeg prints it on stderr
-  "$FFMPEG" -nostdin -hide_banner -v info -noautorotate -ss "$1" -i "file:$input" \
+  "$FFMPEG" -nostdin -hide_banner -v info -noautorotate -ss "$1" "${SAFE[@]}" -i "file:$input" \
     -map "0:$stream" -frames:v "$SAMPLE_FRAMES" \
     -vf "cropdetect=limit=$LIMIT:round=2:skip=0" -f null - </dev/null 2>&1 |
     sed -n 's/.* crop=\(-\{0,1\}[0-9]*:-\{0,1\}[0-9]*:[0-9]*:[0-9]*\).*/\1/p' | tail -n 1

@@ -44,7 +44,7 @@ if [[ -n ${DRAPTO_FIRST_PTS-} ]]; then
   source+=(-copyts -seek_timestamp 1 -noaccurate_seek)
   [[ -z ${DRAPTO_SEEK_S-} ]] || source+=(-ss "$DRAPTO_SEEK_S")
 fi
-source+=(-i "file:$input" -map "0:$stream")
+source+=("${SAFE[@]}" -i "file:$input" -map "0:$stream")
 filters=()
 if [[ -n ${DRAPTO_FIRST_PTS-} ]]; then
   filters+=("trim=start_pts=$DRAPTO_FIRST_PTS${DRAPTO_END_PTS:+:end_pts=$DRAPTO_END_PTS}")
@@ -125,10 +125,11 @@ score_at() { # score_at CRF: mean VMAF of the samples
   mapfile -d '' -t options < <(encoder "$1")
   ((width <= 2560)) || model=:model=version=vmaf_4k_v0.6.1
   for sample in "$scratch"/*.mkv; do
-    ffmpeg_quiet -i "file:$sample" "${options[@]}" -pix_fmt yuv420p10le -f matroska \
+    ffmpeg_quiet "${SAFE[@]}" -i "file:$sample" "${options[@]}" -pix_fmt yuv420p10le -f matroska \
       "file:$scratch/encoded" || return 1
-    score=$("$FFMPEG" -nostdin -hide_banner -v info -i "file:$scratch/encoded" \
-      -i "file:$sample" -lavfi "[0:v]settb=1/1000,setpts=N[e];[1:v]settb=1/1000,setpts=N[s];\
+    score=$("$FFMPEG" -nostdin -hide_banner -v info "${SAFE[@]}" -i "file:$scratch/encoded" \
+      "${SAFE[@]}" -i "file:$sample" \
+      -lavfi "[0:v]settb=1/1000,setpts=N[e];[1:v]settb=1/1000,setpts=N[s];\
 [e][s]libvmaf=$VMAF_OPTIONS$model" -f null - </dev/null 2>&1 |
       sed -n 's/.*VMAF score: \([0-9.]*\).*/\1/p')
     [[ -n $score ]] || fail 1 "ffmpeg could not measure VMAF at CRF $1"

@@ -14,6 +14,18 @@ FFPROBE=${DRAPTO_FFPROBE:-ffprobe}
 MEDIAINFO=${DRAPTO_MEDIAINFO:-mediainfo}
 INSTALL='Install it (Debian, Ubuntu): apt-get install ffmpeg mediainfo parallel'
 
+# How a file is opened: it alone, never what it names, and only by demuxers that read pictures and
+# sound. drapto/core/opening.py says why; a test holds the two lists together.
+FORMATS=matroska,mov,avi,mpegts,mpeg,flv,live_flv,asf,ogg,nut,mxf,gxf,rm,wtv,ivf,dv,dhav,gif,apng,\
+yuv4mpegpipe,swf,nsv,roq,bink,smk,flic,pva,dxa,film_cpk,4xm,lmlm4,nuv,vividas,viv,frm,smjpeg,\
+amv,ty,pmp,cine,r3d,mods,moflex,lxf,webm,h264,hevc,vvc,mpegvideo,m4v,obu,av1,mjpeg,h261,h263,\
+vc1,vc1test,dirac,cavsvideo,avs,avs2,avs3,evc,dnxhd,apv,mp3,wav,w64,flac,aac,ac3,eac3,ac4,dts,\
+dtshd,truehd,mlp,aiff,caf,au,ape,wv,tta,amr,mpc,mpc8,tak,dsf,iff,voc,oma,spdif,shn,iamf,rso,\
+sox,loas,qcp,xwma,osq,qoa,srt,ass
+SAFE=(-protocol_whitelist file -format_whitelist "$FORMATS" -max_pixels 142606336)
+# shellcheck disable=SC2034  # mux.sh uses it, for a list of its own making
+SAFE_LIST=(-protocol_whitelist file -format_whitelist "concat,matroska" -safe 1)
+
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
 fail() { # fail CODE MESSAGE…
@@ -63,23 +75,23 @@ first_line() { awk 'NR == 1'; } # unlike head it reads on, so nobody writes into
 # stream_value FILE STREAM ENTRY: what ffprobe says about one stream, or nothing.
 stream_value() {
   "$FFPROBE" -v error -select_streams "$2" -show_entries "stream=$3" \
-    -of default=noprint_wrappers=1:nokey=1 -i "file:$1" | first_line
+    -of default=noprint_wrappers=1:nokey=1 "${SAFE[@]}" -i "file:$1" | first_line
 }
 
 container_value() { # container_value FILE ENTRY, such as duration
   "$FFPROBE" -v error -show_entries "format=$2" \
-    -of default=noprint_wrappers=1:nokey=1 -i "file:$1" | first_line
+    -of default=noprint_wrappers=1:nokey=1 "${SAFE[@]}" -i "file:$1" | first_line
 }
 
 # count_frames FILE STREAM: by packets, which is quick; edit lists hide packets with a D flag.
 count_frames() {
   "$FFPROBE" -v error -select_streams "$2" -show_entries packet=flags -of csv=p=0 \
-    -i "file:$1" | awk '/D/ { next } { n++ } END { print n + 0 }'
+    "${SAFE[@]}" -i "file:$1" | awk '/D/ { next } { n++ } END { print n + 0 }'
 }
 
 decode_and_count() { # decode_and_count FILE STREAM: slower, and what a player will show
   "$FFPROBE" -v error -count_frames -select_streams "$2" -show_entries stream=nb_read_frames \
-    -of default=noprint_wrappers=1:nokey=1 -i "file:$1" | first_line
+    -of default=noprint_wrappers=1:nokey=1 "${SAFE[@]}" -i "file:$1" | first_line
 }
 
 # streams_of FILE: a line 'INDEX|KIND|CODEC|CHANNELS|LAYOUT|COVER' for each stream. ffprobe lists
@@ -87,7 +99,7 @@ decode_and_count() { # decode_and_count FILE STREAM: slower, and what a player w
 streams_of() {
   "$FFPROBE" -v error -of default=noprint_wrappers=1 -show_entries \
     stream=index,codec_name,codec_type,channels,channel_layout:stream_disposition=attached_pic \
-    -i "file:$1" | awk -F= '
+    "${SAFE[@]}" -i "file:$1" | awk -F= '
       function flush() {
         if (id != "" && !seen[id]++) {
           print id "|" kind "|" codec "|" channels "|" layout "|" cover

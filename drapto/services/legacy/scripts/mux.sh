@@ -34,18 +34,18 @@ video_start=$(stream_value "$input" "$stream" start_time)
 delay=$(awk -v a="$video_start" -v b="$source_start" 'BEGIN { printf "%.6f", a - b }')
 back=$(awk -v b="$source_start" 'BEGIN { printf "%.6f", -b }')
 
-inputs=(-copyts -itsoffset "$delay" -f concat -safe 0 -i list.txt)
-inputs+=(-itsoffset "$back" -i "file:$input")
+inputs=(-copyts -itsoffset "$delay" -f concat "${SAFE_LIST[@]}" -i list.txt)
+inputs+=(-itsoffset "$back" "${SAFE[@]}" -i "file:$input")
 maps=(-map 0:v:0)
 if [[ -n $audio && -s $audio ]]; then
-  inputs+=(-i "file:$audio")
+  inputs+=("${SAFE[@]}" -i "file:$audio")
   maps+=(-map 2:a)
 fi
 
 tags=()
 for tag in language title; do
   value=$("$FFPROBE" -v error -select_streams "$stream" -show_entries "stream_tags=$tag" \
-    -of default=noprint_wrappers=1:nokey=1 -i "file:$input")
+    -of default=noprint_wrappers=1:nokey=1 "${SAFE[@]}" -i "file:$input")
   [[ -z $value ]] || tags+=(-metadata:s:v:0 "$tag=$value")
 done
 
@@ -56,7 +56,8 @@ attach_cover() { # attach_cover INDEX CODEC
     mjpeg) name+=.jpg type=image/jpeg ;;
     *) name+=.$2 ;;
   esac
-  ffmpeg_quiet -i "file:$input" -map "0:$1" -c copy -frames:v 1 -f image2 -update 1 "$1.$name"
+  ffmpeg_quiet "${SAFE[@]}" -i "file:$input" -map "0:$1" -c copy -frames:v 1 \
+    -f image2 -update 1 "$1.$name"
   covers+=(-attach "$1.$name" "-metadata:s:t:$attachments" "mimetype=$type")
   covers+=("-metadata:s:t:$attachments" "filename=$name")
 }

@@ -18,13 +18,14 @@ cd -- "$DRAPTO_OUTPUT_DIR" # whose name may hold a %, which the muxer would read
 
 cut() { # cut OPTION VALUE: how the segment muxer finds its cuts
   rm -f -- [0-9]*.mkv
-  ffmpeg_quiet -i "file:$input" -map "0:$stream" -c copy -map_metadata -1 -f segment "$@" \
-    -segment_format matroska -reset_timestamps 1 -segment_list pieces.csv \
+  ffmpeg_quiet "${SAFE[@]}" -i "file:$input" -map "0:$stream" -c copy -map_metadata -1 \
+    -f segment "$@" -segment_format matroska -reset_timestamps 1 -segment_list pieces.csv \
     -segment_list_type csv %05d.mkv || fail 1 "ffmpeg could not cut stream $stream of $input"
 }
 
 begins_whole() { # true if no picture of the piece is shown before its first key frame
-  "$FFPROBE" -v error -select_streams v:0 -show_entries packet=pts -of csv=p=0 -i "file:$1" |
+  "$FFPROBE" -v error -select_streams v:0 -show_entries packet=pts -of csv=p=0 \
+    "${SAFE[@]}" -i "file:$1" |
     awk -F, 'NR == 1 { first = $1 + 0; next } $1 == "N/A" || $1 + 0 < first { early = 1 }
       END { exit early }' # N/A: before the beginning of the file
 }

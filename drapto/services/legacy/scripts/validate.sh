@@ -27,7 +27,8 @@ fi
 
 span() { # span FILE STREAM: seconds from its first frame to its last
   "$FFPROBE" -v error -select_streams "$2" -show_entries packet=pts_time -of csv=p=0 \
-    -i "file:$1" | awk -F, '$1 ~ /^-?[0-9]/ { if (!n++ || $1 < min) min = $1; if ($1 > max) max = $1 }
+    "${SAFE[@]}" -i "file:$1" |
+    awk -F, '$1 ~ /^-?[0-9]/ { if (!n++ || $1 < min) min = $1; if ($1 > max) max = $1 }
       END { if (n) printf "%.6f", max - min }'
 }
 before=$(span "$input" "$stream")
