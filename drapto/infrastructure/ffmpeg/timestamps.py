@@ -26,6 +26,8 @@ JUMP_BACK_S = 1.0
 _JUMP_AHEAD_S = 2**32 / 90_000
 _MPEG_STREAMS = frozenset({"mpegts", "mpeg"})
 
+_FIELDS_OF_A_FRAME = 2
+
 # A last frame's duration beyond this many median frames is the container's mistake.
 _LONGEST_LAST_FRAME = 10
 
@@ -106,12 +108,39 @@ def from_slots(table: PacketTable, rows: Int64Array) -> Timeline:
 
 
 def from_rate(table: PacketTable, rows: Int64Array) -> Timeline:
-    """No timestamps at all: an even grid at the nominal rate, exact in its own time base."""
+    """No timestamps at all: an even grid at the nominal rate, exact in its own time base.
+
+    Film in MPEG-2 may be stored at the rate of the display, its pictures asking to be shown for
+    three fields and two in turn: then the grid is one of fields.
+    """
+    if (fields := _fields_shown(table)) is not None:
+        return _from_fields(table, rows, fields)
     rate = table.rate or DEFAULT_RATE
     told = "as its headers say" if table.rate else "which is a guess: nothing in it says so"
     note = f"there are no timestamps; {float(rate):.5g} frames per second assumed, {told}"
     grid = np.arange(len(rows), dtype=np.int64)
     return Timeline(rows, grid, 1 / rate, own=False, synthetic=True, notes=(note,))
+
+
+def _fields_shown(table: PacketTable) -> Int64Array | None:
+    """How many fields every picture lasts, if some last longer than a frame: `repeat_first_field`
+    of ISO/IEC 13818-2, which libavformat adds to a packet's duration. None: all the same."""
+    if table.codec != "mpeg2video" or not table.duration.min():
+        return None
+    fields = np.round(2 * table.duration / table.duration.min()).astype(np.int64)
+    return fields if fields.max() > _FIELDS_OF_A_FRAME else None
+
+
+def _from_fields(table: PacketTable, rows: Int64Array, fields: Int64Array) -> Timeline:
+    rate = 1 / (int(table.duration.min()) * table.time_base)
+    ends = np.cumsum(fields[rows])
+    note = (
+        f"there are no timestamps; {float(rate):.5g} frames per second assumed, as its headers "
+        "say, and pictures that ask to repeat a field are shown for longer"
+    )
+    starts = ends - fields[rows]
+    base = 1 / (rate * _FIELDS_OF_A_FRAME)
+    return Timeline(rows, starts, base, own=False, synthetic=True, notes=(note,))
 
 
 def from_some(table: PacketTable, rows: Int64Array) -> Timeline:

@@ -26,6 +26,7 @@ from drapto.infrastructure.ffmpeg.probe import main_video, probe_file
 from drapto.infrastructure.ffmpeg.timestamps import (
     durations,
     from_own,
+    from_rate,
     from_some,
     strictly_increasing,
 )
@@ -271,6 +272,20 @@ def test_many_missing_timestamps_do_not_add_up_the_rounding_of_a_tick() -> None:
     table = replace(_table([*[None] * 12, 500, *[None] * 12]), rate=Fraction(24))
     line = from_some(table, np.arange(25))
     assert line.pts.tolist() == [round(n * 1000 / 24) for n in range(25)]
+
+
+def test_pictures_that_ask_for_three_fields_are_shown_for_three() -> None:
+    """Film on a DVD, without a timestamp: 3 fields and 2 in turn at 59.94 fields a second."""
+    table = replace(
+        _table([None] * 4),
+        time_base=Fraction(1, 90000),
+        rate=Fraction(30000, 1001),
+        duration=np.array([4504, 3003, 4504, 3003], dtype=np.int64),
+    )
+    line = from_rate(table, np.arange(4))
+    assert line.time_base == Fraction(1001, 60000)
+    assert line.pts.tolist() == [0, 3, 5, 8]
+    assert "repeat" in line.notes[0]
 
 
 def test_hidden_rows_do_not_disturb_the_order() -> None:
