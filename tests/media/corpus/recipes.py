@@ -33,7 +33,8 @@ def picture(
     def make(directory: Path) -> Path:
         out = directory / name
         source = (*pattern(frames, size=size, rate=rate), *sound)
-        coded = ("-vf", filters, "-fps_mode", "passthrough", "-enc_time_base", "filter", *codec, "-pix_fmt", pixel_format)
+        coded = ("-vf", filters, "-fps_mode", "passthrough", "-enc_time_base", "filter")
+        coded += (*codec, "-pix_fmt", pixel_format)
         heard = ("-c:a", "aac", "-b:a", "64k") if sound else ()
         ffmpeg(*source, *coded, *heard, *options, out)
         return out
