@@ -1,0 +1,1 @@
+"""Dolby Vision's metadata of one frame: read, written, changed. Pure."""
