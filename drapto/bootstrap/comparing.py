@@ -41,7 +41,10 @@ async def compare_offline(
         workshop=make_workshop(settings, binary, resources, settings.state_dir),
         candidates=ProcessCandidates(settings_values(settings), settings.state_dir / "shadow"),
         flags=flags.features,
-        encoding={Side.LEGACY: legacy.encoding, Side.NEW: new_stages(binary, resources).encoding},
+        encoding={
+            Side.LEGACY: legacy.encoding,
+            Side.NEW: new_stages(settings, binary, resources).encoding,
+        },
         tell=tell,
     )
     found = await OfflineRun(parts, random.Random()).run(

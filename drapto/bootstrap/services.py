@@ -126,7 +126,7 @@ class Services:
             self._shadows = _Shadows(settings, flags, rollback, sink)
             router = StageRouter(
                 flags.features,
-                new=new_stages(binary, resources),
+                new=new_stages(settings, binary, resources),
                 legacy=lambda job: legacy_stages(settings, binary, resources, job.work_dir),
                 rollback=rollback,
                 shadows=self._shadows,

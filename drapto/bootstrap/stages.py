@@ -32,7 +32,9 @@ def make_workshop(
     statistics = resources.statistics()
     return Workshop(
         reader=PyAvReader(binary.path),
-        tracks=FfmpegTracks(binary.path, _executor(binary).command),
+        tracks=FfmpegTracks(
+            binary.path, _executor(settings, binary).command, stall_s=settings.stall_s
+        ),
         facts=collect_facts,
         payload=payload_digests,
         store=FileJobStore(state_dir, resources, log_level=settings.log_level),
@@ -44,11 +46,11 @@ def make_workshop(
     )
 
 
-def new_stages(binary: FfmpegBinary, resources: ResourceManager) -> Stages:
+def new_stages(settings: Settings, binary: FfmpegBinary, resources: ResourceManager) -> Stages:
     return Stages(
         detection=StreamingDetection(PyAvLumaReader(), NumpyBackend()),
         segmentation=SceneSegmentation(),
-        encoding=ParallelEncoding(_executor(binary), MeasuredSlots(resources)),
+        encoding=ParallelEncoding(_executor(settings, binary), MeasuredSlots(resources)),
     )
 
 
@@ -84,8 +86,8 @@ def legacy_stages(
     )
 
 
-def _executor(binary: FfmpegBinary) -> LocalSegmentExecutor:
+def _executor(settings: Settings, binary: FfmpegBinary) -> LocalSegmentExecutor:
     def arguments_for(task: SegmentTask) -> list[str]:
         return encoder_named(task.settings.encoder).arguments(task)
 
-    return LocalSegmentExecutor(binary.path, arguments_for)
+    return LocalSegmentExecutor(binary.path, arguments_for, stall_s=settings.stall_s)

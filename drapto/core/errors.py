@@ -66,7 +66,8 @@ class ValidationFailedError(DraptoError):
 class ProcessFailedError(DraptoError):
     """A child process failed. Carries what is needed to run it again by hand.
 
-    `brief` says the same in one sentence without the command, for where it is one of several.
+    `returncode` None: it was ended before its end, and `cut_short` says why. `brief` says the same
+    in one sentence without the command, for where it is one of several.
     """
 
     def __init__(
@@ -76,12 +77,13 @@ class ProcessFailedError(DraptoError):
         command: Sequence[str],
         returncode: int | None,
         stderr_tail: str,
+        cut_short: str = "ran past its deadline",
         hint: str = "",
     ) -> None:
         self.command = tuple(command)
         self.returncode = returncode
         self.stderr_tail = stderr_tail
-        how = "ran past its deadline" if returncode is None else _describe_exit(returncode)
+        how = cut_short if returncode is None else _describe_exit(returncode)
         lines = _last_lines(stderr_tail)
         said = f" It said: {' / '.join(lines)}" if lines else ""
         last = f", saying: {lines[-1].rstrip('.')}" if lines else ""

@@ -1,9 +1,9 @@
 """The only door to a child process.
 
 Promised for every child: its own process group; no terminal and no standard input; a bounded
-tail of its stderr; an optional deadline; terminate → wait → kill → reap when the caller is
-cancelled or the deadline passes; the operating system's own figures of what it used. A child
-does not outlive a killed parent (Linux: PR_SET_PDEATHSIG).
+tail of its stderr; an optional deadline, and an optional limit to standing still; terminate →
+wait → kill → reap when the caller is cancelled or one of them passes; the operating system's own
+figures of what it used. A child does not outlive a killed parent (Linux: PR_SET_PDEATHSIG).
 
     result = await run_process([ffmpeg, "-i", path, ...], what="Encoding segment 3")
 
@@ -29,6 +29,7 @@ import anyio
 
 from drapto.core.errors import MissingToolError, ProcessFailedError
 from drapto.core.interfaces import ProcessUse
+from drapto.infrastructure.stalling import stands_still
 
 STDERR_TAIL_BYTES = 8192
 STDOUT_LIMIT_BYTES = 64 * 1024 * 1024
@@ -67,6 +68,7 @@ async def run_process(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     deadline_s: float | None = None,
+    stall_s: float | None = None,
     on_stdout_line: Callable[[str], None] | None = None,
     check: bool = True,
     nice: int = 0,
@@ -74,9 +76,9 @@ async def run_process(
     """Run a child to its end. `nice` lowers its priority.
 
     `what` opens the error message. With `on_stdout_line` every line of stdout goes to the
-    callback, on the event loop; otherwise stdout is kept, up to 64 MiB. Errors:
-    ProcessFailedError (not with `check` off, but always after the deadline),
-    MissingToolError if the program does not exist.
+    callback, on the event loop; otherwise stdout is kept, up to 64 MiB. `stall_s` is how long it
+    may use no CPU time. Errors: ProcessFailedError (not with `check` off, but always after the
+    deadline or a stall), MissingToolError if the program does not exist.
     """
     command = tuple(os.fspath(arg) for arg in argv)
     started = time.monotonic()
@@ -84,6 +86,7 @@ async def run_process(
     tail = bytearray()
     kept = bytearray()
     exit_status: _ExitStatus | None = None
+    cut_short = "ran past its deadline"
     try:
         with anyio.move_on_after(deadline_s):
             async with anyio.create_task_group() as group:
@@ -94,7 +97,10 @@ async def run_process(
                     group.start_soon(_keep, child.stdout, kept)
                 else:
                     group.start_soon(_each_line, child.stdout, on_stdout_line)
-                exit_status = await _wait(child.pid)
+                exit_status = await _wait_while_it_moves(child.pid, stall_s)
+                if exit_status is None:
+                    cut_short = f"stood still for {stall_s:g} s and was ended"
+                    group.cancel_scope.cancel()
                 # A grandchild in a group of its own may hold the pipes open for ever.
                 group.cancel_scope.deadline = anyio.current_time() + PIPE_GRACE_S
     finally:
@@ -103,7 +109,9 @@ async def run_process(
         _close(child)
     stderr_tail = tail.decode("utf-8", "replace")
     if exit_status is None:
-        raise ProcessFailedError(what, command=command, returncode=None, stderr_tail=stderr_tail)
+        raise ProcessFailedError(
+            what, command=command, returncode=None, stderr_tail=stderr_tail, cut_short=cut_short
+        )
     if check and exit_status.returncode != 0:
         raise ProcessFailedError(
             what, command=command, returncode=exit_status.returncode, stderr_tail=stderr_tail
@@ -204,6 +212,23 @@ async def _wait(pid: int) -> _ExitStatus:
             os.close(fd)
     _signal_group(pid, signal.SIGKILL)
     return _reap(pid)
+
+
+async def _wait_while_it_moves(pid: int, stall_s: float | None) -> _ExitStatus | None:
+    """As `_wait`; None once it has stood still for `stall_s`."""
+    if stall_s is None:
+        return await _wait(pid)
+    ended: _ExitStatus | None = None
+    async with anyio.create_task_group() as group:
+
+        async def watch() -> None:
+            await stands_still(pid, stall_s)
+            group.cancel_scope.cancel()
+
+        group.start_soon(watch)
+        ended = await _wait(pid)
+        group.cancel_scope.cancel()
+    return ended
 
 
 def _reap(pid: int) -> _ExitStatus:

@@ -178,6 +178,13 @@ class Settings(BaseSettings):
         gt=0,
         allow_inf_nan=False,
     )
+    stall_s: Annotated[float, Number] = setting(
+        120.0,  # infrastructure/stalling.py says why
+        "how long an ffmpeg may stand still, without any CPU time, before it is ended, in seconds",
+        "seconds above 0",
+        gt=0,
+        allow_inf_nan=False,
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Lower] = setting(
         "info", "how much is written to the log", "'debug', 'info', 'warning' or 'error'"
     )

@@ -38,6 +38,7 @@ from drapto.infrastructure.ffmpeg.audio_clock import mending
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, time_watcher
 from drapto.infrastructure.ffmpeg.run import run_writer
 from drapto.infrastructure.process import run_process
+from drapto.infrastructure.stalling import STALL_S
 
 RATE_HZ = 48_000  # Opus knows no other (RFC 7845)
 _MAX_PAGE_BYTES = 65_307  # of an Ogg page (RFC 3533)
@@ -51,6 +52,7 @@ async def encode_audio(
     out: Path,
     *,
     ffmpeg: Path,
+    stall_s: float = STALL_S,
     on_progress: Callable[[float], None] = lambda _done_s: None,
 ) -> AudioTrackFile:
     """Encode `plan.source` of `media` into `out` (Ogg Opus); `on_progress` gets seconds done.
@@ -62,7 +64,7 @@ async def encode_audio(
         raise ValueError("the plan does not encode this track")
     index = plan.source.index
     opened = source_arguments(media.path, plan)
-    start_s = await _first_sample_s(media.path, index, opened, ffmpeg)
+    start_s = await _first_sample_s(media.path, index, opened, ffmpeg, stall_s)
     partial = out.with_suffix(f".partial{out.suffix}")
     try:
         await run_writer(
@@ -70,6 +72,7 @@ async def encode_audio(
             what=f"Encoding audio track {index} of {media.path}",
             out=out,
             on_stdout_line=time_watcher(on_progress),
+            stall_s=stall_s,
         )
         duration_s = opus_duration_s(partial)
         partial.replace(out)
@@ -151,7 +154,7 @@ def opus_duration_s(path: Path) -> float:
 
 
 async def _first_sample_s(
-    source: Path, index: int, opened: Sequence[str], ffmpeg: Path
+    source: Path, index: int, opened: Sequence[str], ffmpeg: Path, stall_s: float
 ) -> Fraction:
     nothing = InputError(
         f"Audio track {index} of {source} holds nothing that can be decoded.",
@@ -161,6 +164,7 @@ async def _first_sample_s(
         result = await run_process(
             [ffmpeg, *probe_arguments(opened)],
             what=f"Looking for the first sample of audio track {index} of {source}",
+            stall_s=stall_s,
         )
     except ProcessFailedError as error:
         if error.returncode == _NO_PACKET_DECODED:

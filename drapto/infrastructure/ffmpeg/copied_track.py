@@ -9,10 +9,17 @@ from drapto.core.opening import file_url
 from drapto.core.tracks import Container, TrackPlan
 from drapto.infrastructure.ffmpeg.audio import source_arguments
 from drapto.infrastructure.ffmpeg.run import run_writer
+from drapto.infrastructure.stalling import STALL_S
 
 
 async def copy_audio(
-    media: MediaInfo, plan: TrackPlan, out: Path, container: Container, *, ffmpeg: Path
+    media: MediaInfo,
+    plan: TrackPlan,
+    out: Path,
+    container: Container,
+    *,
+    ffmpeg: Path,
+    stall_s: float = STALL_S,
 ) -> None:
     """Write `out` with the packets of `plan.source` in it, beginning at 0.
 
@@ -20,7 +27,7 @@ async def copy_audio(
     """
     what = f"Copying audio track {plan.source.index} of {media.path}"
     arguments = copy_arguments(media.path, plan, out, container)
-    await run_writer([ffmpeg, *arguments], what=what, out=out)
+    await run_writer([ffmpeg, *arguments], what=what, out=out, stall_s=stall_s)
 
 
 def copy_arguments(source: Path, plan: TrackPlan, out: Path, container: Container) -> list[str]:

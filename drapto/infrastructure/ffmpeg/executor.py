@@ -22,8 +22,11 @@ from drapto.infrastructure.ffmpeg.inspector import DecodingInspector
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, frame_watcher
 from drapto.infrastructure.ffmpeg.run import run_writer
 from drapto.infrastructure.process import ProcessResult
+from drapto.infrastructure.stalling import STALL_S
 
-STALL_S = 1800.0  # an encoder that finishes no frame for this long hangs (4K at preset 0: 60 s)
+# An encoder that works and yet finishes no frame for this long hangs (4K at preset 0: 60 s). One
+# that does not work at all shows earlier: stalling.py.
+NO_FRAME_S = 1800.0
 
 # What has to answer at once goes before the encoders: the detection that feeds them, the display,
 # the rest of the machine. Nothing is lost: encoders take whatever is left.
@@ -41,10 +44,13 @@ class LocalSegmentExecutor:
         ffmpeg: Path,
         arguments_for: Callable[[SegmentTask], list[str]],
         inspector: SegmentInspector | None = None,
+        *,
+        stall_s: float = STALL_S,
     ) -> None:
         self._ffmpeg = ffmpeg
         self._arguments_for = arguments_for
         self._inspector = inspector or DecodingInspector()
+        self._stall_s = stall_s
 
     def command(self, task: SegmentTask) -> list[str]:
         """The whole command line, for running and for --dry-run."""
@@ -60,41 +66,41 @@ class LocalSegmentExecutor:
         partial = task.output.with_suffix(f".partial{task.output.suffix}")
         try:
             writing = task.model_copy(update={"output": partial})
-            ran = await _with_watchdog(self.command(writing), writing, on_progress)
+            ran = await self._encode(writing, on_progress)
             return await self._inspector.accept(task, partial, ran.use)
         finally:
             partial.unlink(missing_ok=True)
 
+    async def _encode(self, task: SegmentTask, on_progress: ProgressCallback) -> ProcessResult:
+        """Run the command; end it when no new frame has come out for NO_FRAME_S."""
+        command = self.command(task)
+        what = f"Encoding segment {task.segment.index}"
+        frames_seen = -1
+        result: ProcessResult | None = None
 
-async def _with_watchdog(
-    command: list[str], task: SegmentTask, on_progress: ProgressCallback
-) -> ProcessResult:
-    """Run the command; end it when no new frame has come out for STALL_S."""
-    what = f"Encoding segment {task.segment.index}"
-    frames_seen = -1
-    result: ProcessResult | None = None
+        def on_frames(frames: int) -> None:
+            nonlocal frames_seen
+            if frames > frames_seen:
+                frames_seen = frames
+                scope.deadline = anyio.current_time() + NO_FRAME_S
+                on_progress(frames)
 
-    def on_frames(frames: int) -> None:
-        nonlocal frames_seen
-        if frames > frames_seen:
-            frames_seen = frames
-            scope.deadline = anyio.current_time() + STALL_S
-            on_progress(frames)
-
-    with anyio.move_on_after(STALL_S) as scope:
-        result = await run_writer(
-            command,
-            what=what,
-            out=task.output,
-            on_stdout_line=frame_watcher(on_frames),
-            env=_ENVIRONMENT,
-            nice=ENCODER_NICE,
-        )
-    if result is None:
-        raise ProcessFailedError(
-            f"{what}: no frame came out for {STALL_S:.0f} s",
-            command=command,
-            returncode=None,
-            stderr_tail="",
-        )
-    return result
+        with anyio.move_on_after(NO_FRAME_S) as scope:
+            result = await run_writer(
+                command,
+                what=what,
+                out=task.output,
+                on_stdout_line=frame_watcher(on_frames),
+                env=_ENVIRONMENT,
+                nice=ENCODER_NICE,
+                stall_s=self._stall_s,
+            )
+        if result is None:
+            raise ProcessFailedError(
+                what,
+                command=command,
+                returncode=None,
+                stderr_tail="",
+                cut_short=f"brought no frame for {NO_FRAME_S:.0f} s and was ended",
+            )
+        return result

@@ -32,6 +32,7 @@ from drapto.infrastructure.ffmpeg.audio_clock import mending
 from drapto.infrastructure.ffmpeg.metadata_file import COVER_TYPES, cover_names, metadata_text
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, time_watcher
 from drapto.infrastructure.ffmpeg.run import run_writer
+from drapto.infrastructure.stalling import STALL_S
 
 MOVIE_TIMESCALE = 48_000  # at least this many ticks a second for MP4 edit lists: one per sample
 _LOG = ("-nostdin", "-hide_banner", "-v", "error")
@@ -58,6 +59,7 @@ async def mux(
     out: Path,
     ffmpeg: Path,
     work_dir: Path,
+    stall_s: float = STALL_S,
     color: ColorInfo | None = None,
     on_progress: Callable[[float], None] = lambda _done_s: None,
 ) -> Assembled:
@@ -68,7 +70,7 @@ async def mux(
     of the output written. Errors: ProcessFailedError; ResourceError on a full disk.
     """
     shift_s = global_shift_s(plan, video, audio)
-    covers = await _extract_covers(plan, source, ffmpeg, work_dir)
+    covers = await _extract_covers(plan, source, ffmpeg, work_dir, stall_s)
     inputs = MuxInputs(
         source=source,
         video=video,
@@ -85,6 +87,7 @@ async def mux(
             what=f"Assembling {out.name}",
             out=out,
             on_stdout_line=time_watcher(on_progress),
+            stall_s=stall_s,
         )
         partial.replace(out)
     finally:
@@ -260,7 +263,7 @@ def _container_options(plan: MuxPlan, video: VideoTrackFile) -> list[str]:
 
 
 async def _extract_covers(
-    plan: MuxPlan, source: MediaInfo, ffmpeg: Path, work_dir: Path
+    plan: MuxPlan, source: MediaInfo, ffmpeg: Path, work_dir: Path, stall_s: float
 ) -> dict[int, Path]:
     """Matroska covers as files, to be attached; nothing for the other containers."""
     if plan.container is not Container.MATROSKA:
@@ -272,6 +275,7 @@ async def _extract_covers(
             [ffmpeg, *cover_arguments(source.path, files)],
             what=f"Taking the cover art out of {source.path}",
             out=work_dir,
+            stall_s=stall_s,
         )
     return files
 

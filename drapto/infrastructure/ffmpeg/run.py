@@ -10,6 +10,7 @@ from pathlib import Path
 from drapto.core.errors import ProcessFailedError, ResourceError
 from drapto.core.resources import looks_like_disk_full
 from drapto.infrastructure.process import ProcessResult, run_process
+from drapto.infrastructure.stalling import STALL_S
 
 
 async def run_writer(
@@ -20,13 +21,21 @@ async def run_writer(
     on_stdout_line: Callable[[str], None] | None = None,
     env: Mapping[str, str] | None = None,
     nice: int = 0,
+    stall_s: float = STALL_S,
 ) -> ProcessResult:
-    """`run_process` for a program that writes `out`.
+    """`run_process` for a program that writes `out` and may not stand still for `stall_s`.
 
     Errors: ResourceError if no space is left; otherwise as `run_process`.
     """
     try:
-        return await run_process(argv, what=what, env=env, on_stdout_line=on_stdout_line, nice=nice)
+        return await run_process(
+            argv,
+            what=what,
+            env=env,
+            stall_s=stall_s,
+            on_stdout_line=on_stdout_line,
+            nice=nice,
+        )
     except ProcessFailedError as error:
         too_large = error.returncode == -signal.SIGXFSZ  # the limit of `ulimit -f`
         if too_large or looks_like_disk_full(error.stderr_tail):

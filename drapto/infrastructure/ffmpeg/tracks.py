@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from drapto.core.audio_clock import Leap, Picture
+from drapto.core.errors import ProcessFailedError
 from drapto.core.media import ColorInfo, FrameIndex, MediaInfo
 from drapto.core.segments import EncodedSegment, SegmentTask
 from drapto.core.tracks import (
@@ -22,13 +24,21 @@ from drapto.infrastructure.ffmpeg import mux as muxing
 from drapto.infrastructure.ffmpeg.audio_clock import read_leaps
 from drapto.infrastructure.ffmpeg.copied_track import copy_audio
 from drapto.infrastructure.ffmpeg.video_track import write_video_track
+from drapto.infrastructure.stalling import STALL_S
 
 
 class FfmpegTracks:
     """`segment_command` is the executor's, so that a dry run shows what would really run."""
 
-    def __init__(self, ffmpeg: Path, segment_command: Callable[[SegmentTask], list[str]]) -> None:
+    def __init__(
+        self,
+        ffmpeg: Path,
+        segment_command: Callable[[SegmentTask], list[str]],
+        *,
+        stall_s: float = STALL_S,
+    ) -> None:
         self._ffmpeg = ffmpeg
+        self._stall_s = stall_s
         self.segment_command = segment_command
 
     async def audio_leaps(
@@ -39,7 +49,7 @@ class FfmpegTracks:
     async def copy_audio(
         self, media: MediaInfo, plan: TrackPlan, out: Path, container: Container
     ) -> None:
-        await copy_audio(media, plan, out, container, ffmpeg=self._ffmpeg)
+        await copy_audio(media, plan, out, container, ffmpeg=self._ffmpeg, stall_s=self._stall_s)
 
     async def encode_audio(
         self,
@@ -49,7 +59,12 @@ class FfmpegTracks:
         on_progress: Callable[[float], None],
     ) -> AudioTrackFile:
         return await audio_encoding.encode_audio(
-            media, plan, out, ffmpeg=self._ffmpeg, on_progress=on_progress
+            media,
+            plan,
+            out,
+            ffmpeg=self._ffmpeg,
+            stall_s=self._stall_s,
+            on_progress=on_progress,
         )
 
     async def write_video_track(
@@ -75,7 +90,8 @@ class FfmpegTracks:
         temp: Path,
         color: ColorInfo,
     ) -> Assembled:
-        return await muxing.mux(
+        assemble = partial(
+            muxing.mux,
             plan,
             source=source,
             video=video,
@@ -83,8 +99,13 @@ class FfmpegTracks:
             out=out,
             ffmpeg=self._ffmpeg,
             work_dir=temp,
+            stall_s=self._stall_s,
             color=color,
         )
+        try:
+            return await assemble()
+        except ProcessFailedError:  # a second attempt: a program may also be killed from outside
+            return await assemble()
 
     def audio_command(self, media: MediaInfo, plan: TrackPlan, out: Path) -> list[str]:
         """As `encode_audio` runs it, but for a start that only decoding can tell exactly."""
