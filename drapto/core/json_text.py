@@ -33,8 +33,11 @@ def dumps(value: Any, *, indent: int | None = None, ascii_only: bool = True) -> 
 
 
 def loads(text: str | bytes) -> Any:
-    """What `dumps` wrote. Errors: ValueError if it is no JSON."""
-    return _restored(json.loads(text))
+    """What `dumps` wrote. Errors: ValueError if it is no JSON, or nested too deeply to be read."""
+    try:
+        return _restored(json.loads(text))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def escape(text: str) -> str:

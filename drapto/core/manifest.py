@@ -112,9 +112,10 @@ class Manifest(Value):
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
-        """The manifest that `to_json` wrote."""
+        """The manifest that `to_json` wrote. Errors: ValueError."""
         data = loads(text)
-        data.pop("ok", None)
+        if isinstance(data, dict):
+            data.pop("ok", None)
         return cls.model_validate(data)
 
     def raise_if_failed(self) -> None:

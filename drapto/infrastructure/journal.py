@@ -14,7 +14,6 @@ Contract test: tests/infrastructure/test_journal.py.
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -176,7 +175,7 @@ def _whole_lines(data: bytes) -> list[bytes]:
 
 def _is_object(line: bytes) -> bool:
     try:
-        return isinstance(json.loads(line), dict)
+        return isinstance(json_text.loads(line), dict)
     except ValueError:
         return False
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from drapto.core.errors import UsageError
+from drapto.infrastructure.toml_text import parse_toml
 
 FILE_NAME = "drapto.toml"
 _HEADER = re.compile(r"""\s*\[{1,2}\s*["']?([\w.-]+)""")
@@ -70,7 +70,7 @@ class SettingsFile:
                 )
 
     def where(self, key: str) -> str:
-        """'FILE, line N' of a key or table; tomllib itself keeps no line numbers."""
+        """'FILE, line N' of a key or table; the parser itself keeps no line numbers."""
         table = ""
         for number, line in enumerate(self.text.splitlines(), start=1):
             if header := _HEADER.match(line):
@@ -119,6 +119,6 @@ def read_settings_file(path: Path) -> SettingsFile:
     except UnicodeDecodeError as error:
         raise UsageError(f"The settings file {path} is not UTF-8 text.") from error
     try:
-        return SettingsFile(path, text, tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+        return SettingsFile(path, text, parse_toml(text))
+    except ValueError as error:
         raise UsageError(f"The settings file {path} is not valid TOML: {error}.") from error

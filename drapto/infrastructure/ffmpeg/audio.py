@@ -132,9 +132,9 @@ def source_arguments(source: Path, plan: TrackPlan) -> list[str]:
 
 def parse_first_sample(text: str) -> Fraction | None:
     """The time in seconds of the first frame in framecrc's output; None without a frame."""
-    base = re.search(r"^#tb 0: (\d+)/(\d+)", text, re.MULTILINE)
-    row = re.search(r"^0,\s*-?\d+,\s*(-?\d+),", text, re.MULTILINE)
-    if base is None or row is None:
+    base = re.search(r"^#tb 0: (\d{1,10})/(\d{1,10})", text, re.MULTILINE)
+    row = re.search(r"^0,\s*-?\d+,\s*(-?\d{1,19}),", text, re.MULTILINE)
+    if base is None or row is None or not int(base.group(2)):
         return None
     return int(row.group(1)) * Fraction(int(base.group(1)), int(base.group(2)))
 

@@ -18,6 +18,9 @@ _INTRA_SLICE_TYPES = (2, 4)  # I and SI, modulo 5
 # Profiles whose SPS carries the chroma format and scaling lists (7.3.2.1.1).
 _HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
 _HEADER_BYTES = 64  # enough of a slice or PPS for the fields that are read
+_SPS_BYTES = 4096  # with all lists and cycles in their longest form, far less
+# The largest values that the standard allows (7.4.2.1.1 and 7.4.2.2).
+_MAX_SPS, _MAX_PPS, _MAX_LOG2, _MAX_CYCLE = 31, 255, 12, 255
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,17 @@ class Bits:
             self._position += 1
         return value
 
-    def unsigned(self) -> int:
-        """ue(v), an Exp-Golomb code."""
+    def unsigned(self, most: int = 2**32) -> int:
+        """ue(v), an Exp-Golomb code. IndexError above `most`: then it is no such field."""
         zeros = 0
         while not self.bits(1):
             zeros += 1
             if zeros > 32:
                 raise IndexError("no Exp-Golomb code")
-        return (1 << zeros) - 1 + self.bits(zeros)
+        value = (1 << zeros) - 1 + self.bits(zeros)
+        if value > most:
+            raise IndexError(f"{value} is out of range")
+        return value
 
     def signed(self) -> int:
         code = self.unsigned()
@@ -152,12 +158,12 @@ class H264Pictures:
     def _read_parameters(self, nal: bytes) -> None:
         try:
             if nal[0] & 31 == _SPS:
-                number, sps = _sps(Bits(nal[1:]))
+                number, sps = _sps(Bits(nal[1:_SPS_BYTES]))
                 self._sps[number] = sps
             elif nal[0] & 31 == _PPS:
                 bits = Bits(nal[1:_HEADER_BYTES])
-                number = bits.unsigned()
-                self._pps[number] = bits.unsigned()
+                number = bits.unsigned(_MAX_PPS)
+                self._pps[number] = bits.unsigned(_MAX_SPS)
         except IndexError:
             return
 
@@ -235,7 +241,7 @@ class OrderCount:
 def _sps(bits: Bits) -> tuple[int, Sps]:
     profile = bits.bits(8)
     bits.bits(16)  # constraint flags and level
-    number = bits.unsigned()
+    number = bits.unsigned(_MAX_SPS)
     separate_planes = False
     if profile in _HIGH_PROFILES:
         chroma = bits.unsigned()
@@ -247,16 +253,16 @@ def _sps(bits: Bits) -> tuple[int, Sps]:
             for position in range(8 if chroma != 3 else 12):
                 if bits.bits(1):
                     _skip_scaling_list(bits, 16 if position < 6 else 64)
-    frame_num_bits = bits.unsigned() + 4
+    frame_num_bits = bits.unsigned(_MAX_LOG2) + 4
     order_type = bits.unsigned()
     order_bits = 0
     if order_type == 0:
-        order_bits = bits.unsigned() + 4
+        order_bits = bits.unsigned(_MAX_LOG2) + 4
     elif order_type == 1:
         bits.bits(1)
         bits.signed()
         bits.signed()
-        for _ in range(bits.unsigned()):
+        for _ in range(bits.unsigned(_MAX_CYCLE)):
             bits.signed()
     bits.unsigned()  # max_num_ref_frames
     bits.bits(1)

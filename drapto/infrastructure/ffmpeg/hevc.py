@@ -20,6 +20,8 @@ _IRAP = range(16, 24)
 # and leading pictures (6 to 9): none of them anchors the counts that follow.
 _LEADING = range(6, 10)
 _HEADER_BYTES = 96
+_SPS_BYTES = 4096
+_MAX_SPS, _MAX_PPS, _MAX_LOG2 = 15, 63, 12  # that the standard allows (7.4.3.2.1 and 7.4.3.3.1)
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,11 @@ class HevcPictures:
         try:
             kind = nal[0] >> 1 & 63
             if kind == _SPS:
-                number, sps = _sps(Bits(nal[2:]))
+                number, sps = _sps(Bits(nal[2:_SPS_BYTES]))
                 self._sps[number] = sps
             elif kind == _PPS:
                 bits = Bits(nal[2:_HEADER_BYTES])
-                number, of = bits.unsigned(), bits.unsigned()
+                number, of = bits.unsigned(_MAX_PPS), bits.unsigned(_MAX_SPS)
                 bits.bits(1)
                 self._pps[number] = _Pps(of, bool(bits.bits(1)), bits.bits(3))
         except IndexError:
@@ -137,7 +139,7 @@ def _sps(bits: Bits) -> tuple[int, _Sps]:
         bits.bits(2 * (8 - sub_layers))
     for has_profile, has_level in present:
         bits.bits(88 * has_profile + 8 * has_level)
-    number = bits.unsigned()
+    number = bits.unsigned(_MAX_SPS)
     separate_planes = bits.unsigned() == 3 and bool(bits.bits(1))
     bits.unsigned()  # width and height
     bits.unsigned()
@@ -146,4 +148,4 @@ def _sps(bits: Bits) -> tuple[int, _Sps]:
             bits.unsigned()
     bits.unsigned()  # bit depths
     bits.unsigned()
-    return number, _Sps(bits.unsigned() + 4, separate_planes)
+    return number, _Sps(bits.unsigned(_MAX_LOG2) + 4, separate_planes)

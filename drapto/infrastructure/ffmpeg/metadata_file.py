@@ -14,6 +14,7 @@ from drapto.core.media import Chapter, Track
 from drapto.core.tracks import Container, MuxPlan
 
 NANOSECOND = 1_000_000_000
+NAME_LIMIT_BYTES = 255  # of a file; a command line takes no argument above 128 KiB on Linux
 COVER_TYPES = {
     "mjpeg": ("image/jpeg", "jpg"),
     "png": ("image/png", "png"),
@@ -48,11 +49,13 @@ def metadata_text(plan: MuxPlan, shift_s: Fraction) -> str:
 
 
 def cover_names(covers: Iterable[Track]) -> list[str]:
-    """A file name for each cover: its own, else 'cover.jpg', 'cover-2.png' …"""
+    """A file name for each cover: its own, as far as a file can have it, else 'cover.jpg',
+    'cover-2.png' …"""
     names: list[str] = []
     for number, track in enumerate(covers, start=1):
         stem = "cover" if number == 1 else f"cover-{number}"
-        names.append(track.tags.get("filename") or f"{stem}.{COVER_TYPES[track.codec][1]}")
+        own = track.tags.get("filename", "").encode()[:NAME_LIMIT_BYTES].decode(errors="ignore")
+        names.append(own or f"{stem}.{COVER_TYPES[track.codec][1]}")
     return names
 
 
@@ -79,14 +82,12 @@ def _chapters(plan: MuxPlan, shift_s: Fraction) -> list[tuple[int, int, Chapter]
 
 
 def _pairs(tags: Mapping[str, str]) -> list[str]:
-    return [f"{_escape(key)}={_escape(value)}" for key, value in tags.items() if key]
+    """ffmpeg takes any line that ends in a backslash for an unfinished one, an escaped backslash
+    too (measured with 9.0). A NUL, which ends the value for it, keeps the two apart."""
+    lines = [f"{_escape(key)}={_escape(value)}" for key, value in tags.items() if key]
+    return [line + "\0" if line.endswith("\\") else line for line in lines]
 
 
 def _escape(text: str) -> str:
-    """A backslash before everything that ends or opens something in FFMETADATA.
-
-    ffmpeg takes any line that ends in a backslash for an unfinished one, an escaped backslash
-    too (measured with 9.0). A NUL, which ends the value for it, keeps the two apart.
-    """
-    escaped = re.sub(r"([=;#\\\n\r])", r"\\\1", text.replace("\0", ""))
-    return escaped + "\0" if text.endswith("\\") else escaped
+    """A backslash before everything that ends or opens something in FFMETADATA."""
+    return re.sub(r"([=;#\[\\\n\r])", r"\\\1", text.replace("\0", ""))

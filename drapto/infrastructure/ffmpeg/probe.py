@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 
 ASK_DEADLINE_S = 120.0  # reading the head of a file on a slow network disk
 _MICROSECONDS = 1_000_000  # AV_TIME_BASE
-_DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+_DURATION_TAG = re.compile(r"([0-9]{1,6}):([0-9]{2}):([0-9]{2}(?:\.[0-9]{1,9})?)")
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")  # of a tag, which may hold anything
 
 
 def probe_file(path: Path, ffmpeg: Path | None = None) -> MediaInfo:
@@ -222,7 +223,7 @@ def _bit_rate(stream: Stream) -> int | None:
     if rate:
         return int(rate)
     tagged = stream.metadata.get("BPS") or stream.metadata.get("BPS-eng") or ""
-    return int(tagged) if tagged.isdigit() else None
+    return int(tagged) if _WHOLE_NUMBER.fullmatch(tagged) else None
 
 
 def _audio_facts(stream: AudioStream) -> dict[str, Any]:

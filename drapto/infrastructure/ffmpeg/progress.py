@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 PROGRESS_OPTIONS = ("-nostats", "-stats_period", "0.5", "-progress", "pipe:1")
 
-_FRAME = re.compile(r"frame=\s*(\d+)\s*$")
-_OUT_TIME = re.compile(r"out_time_us=\s*(\d+)\s*$")
+_FRAME = re.compile(r"frame=\s*(\d{1,18})\s*$")
+_OUT_TIME = re.compile(r"out_time_us=\s*(\d{1,18})\s*$")
 
 
 def frame_watcher(on_frames: Callable[[int], None]) -> Callable[[str], None]:

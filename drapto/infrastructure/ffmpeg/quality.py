@@ -21,7 +21,6 @@ Tests: tests/infrastructure/ffmpeg/test_quality.py.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +32,7 @@ import numpy as np
 
 from drapto.core.errors import InputError, ProcessFailedError
 from drapto.core.interfaces import SourceVideo
+from drapto.core.json_text import loads
 from drapto.core.media import ColorInfo, CropRect, DynamicRange, FrameIndex
 from drapto.core.opening import input_arguments
 from drapto.core.output_summary import Quality
@@ -216,9 +216,9 @@ async def _measure(
 def parse_log(path: Path) -> list[float]:
     """The score of each frame, in order. Errors: ProcessFailedError if there is no such log."""
     try:
-        frames = json.loads(path.read_bytes())["frames"]
+        frames = loads(path.read_bytes())["frames"]
         return [float(frame["metrics"]["vmaf"]) for frame in frames]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, OverflowError) as error:
         raise ProcessFailedError(
             f"Reading what libvmaf wrote failed ({type(error).__name__})",
             command=("libvmaf", str(path)),

@@ -133,10 +133,10 @@ def orientation(data: bytes) -> tuple[int, bool]:
     return round(turn / 90) % 4 * 90, mirrored
 
 
-_STREAM_LINE = re.compile(r"^\s+Stream #0:(\d+)(?:\[0x[0-9a-f]+\])?(?:\([^)]*\))?: (.*)$")
+_STREAM_LINE = re.compile(r"^\s+Stream #0:(\d{1,9})(?:\[0x[0-9a-f]+\])?(?:\([^)]*\))?: (.*)$")
 _DOVI_LINE = re.compile(
-    r"DOVI configuration record: version: [\d.]+, profile: (\d+), level: (\d+), "
-    r"rpu flag: \d, el flag: (\d), bl flag: \d, compatibility id: (\d+)"
+    r"DOVI configuration record: version: [\d.]+, profile: (\d{1,3}), level: (\d{1,3}), "
+    r"rpu flag: \d, el flag: (\d), bl flag: \d, compatibility id: (\d{1,3})"
 )
 _COLOR_PARENTHESES = re.compile(r"(?<=\w)\(((?:[^()]|\([^)]*\))*)\)")
 
@@ -145,7 +145,7 @@ def parse_stream_facts(text: str) -> dict[int, StreamFacts]:
     """Facts per stream index from the stderr of `ffmpeg -v verbose -i FILE`."""
     facts: dict[int, StreamFacts] = {}
     index = -1
-    for line in text.splitlines():
+    for line in text.split("\n"):  # a tag may hold what else Python takes for the end of a line
         if found := _STREAM_LINE.match(line):
             index = int(found.group(1))
             facts[index] = StreamFacts(chroma_location=_chroma_location(found.group(2)))

@@ -46,7 +46,6 @@ from drapto.infrastructure.flags.file import FlagsFile
 
 ITSELF = "drapto"  # who rolls back without being asked
 LOCK_PATIENCE_S = 10.0  # a change takes milliseconds; a holder that is stopped must not stop us
-_DAMAGED = (ValueError, RecursionError)  # of JSON, of UTF-8, of pydantic; brackets without end
 _READABLE = 0o644  # nothing in it is secret, and jobs of other users obey it too
 
 
@@ -111,7 +110,7 @@ class OverridesFile:
         except OSError as error:
             kept = replay(self.history()[0])
             self._warn(f"{self.path} cannot be read: {error.strerror}. {_holding(kept)}")
-        except _DAMAGED:
+        except ValueError:
             kept = self._set_aside()
         warnings, self._to_say = tuple(self._to_say), []
         held = self._unwritten
@@ -170,12 +169,12 @@ class OverridesFile:
         for line in filter(None, lines):
             try:
                 entries.append(AuditEntry.model_validate(json_text.loads(line)))
-            except _DAMAGED:
+            except ValueError:
                 damaged += 1
         return tuple(entries), damaged
 
     def _read_file(self) -> tuple[Override, ...]:
-        """Errors: OSError; one of _DAMAGED."""
+        """Errors: OSError; ValueError for text, JSON or values that make no sense."""
         try:
             data = self.path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):  # there never was one
@@ -189,7 +188,7 @@ class OverridesFile:
         """
         try:
             return self._read_file()
-        except _DAMAGED:
+        except ValueError:
             entries, damaged = self.history()
             kept = replay(entries)
             aside = self.path.with_name(f"{self.path.name}.damaged-{_now():%Y%m%dT%H%M%S}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +15,7 @@ from drapto.core.flag_policy import FlagSet
 from drapto.core.routing import RoutedStage
 from drapto.infrastructure.flags.toml_lines import line_of
 from drapto.infrastructure.settings_file import did_you_mean
+from drapto.infrastructure.toml_text import parse_toml
 
 TOP_KEYS = ("schema", "kill_switch", "stage")
 _MOST_FAULTS = 5  # one message is read at a time; the next run names the rest
@@ -32,8 +32,8 @@ def parse_flags(data: bytes, path: Path) -> FlagSet:
         line = data[: error.start].count(b"\n") + 1
         raise UsageError(f"{path}, line {line}: this is not UTF-8 text.", hint=_HINT) from error
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        table = parse_toml(text)
+    except ValueError as error:
         raise UsageError(f"{path} is not valid TOML: {error}.", hint=_HINT) from error
     if faults := list(_misplaced(table)):
         raise _refusal(path, text, faults)
