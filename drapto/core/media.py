@@ -120,6 +120,7 @@ class Track(Value):
     duration_s: float | None = None
     bit_rate: int | None = None  # bits per second
     language: str | None = None
+    language_tag: str | None = None  # of RFC 5646, if the container has one beside `language`
     title: str | None = None
     dispositions: frozenset[str] = frozenset()  # 'default', 'forced', 'comment', 'attached_pic', …
     tags: dict[str, str] = {}  # every tag of the stream as stored, language and title included
@@ -169,6 +170,7 @@ class Chapter(Value):
     start_s: float
     end_s: float
     tags: dict[str, str] = {}
+    depth: int = 0  # how many chapters it lies within
 
     @property
     def title(self) -> str:
@@ -184,9 +186,10 @@ class MediaInfo(Value):
     start_s: float | None = None
     duration_s: float | None = None
     tracks: tuple[Track, ...] = ()
-    chapters: tuple[Chapter, ...] = ()
+    chapters: tuple[Chapter, ...] = ()  # by when they begin
     attachments: tuple[Attachment, ...] = ()
     tags: dict[str, str] = {}
+    unkept: tuple[str, ...] = ()  # what else the file holds, in words: there is no place for it
 
     def of_kind(self, kind: TrackKind) -> tuple[Track, ...]:
         """Tracks of one kind, cover art left out."""

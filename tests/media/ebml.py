@@ -26,7 +26,7 @@ class Atom:
 
     title: str
     start_s: float
-    end_s: float
+    end_s: float | None
     inside: tuple[Atom, ...] = ()
 
 
@@ -75,6 +75,22 @@ def with_chapters(source: Path, out: Path, *editions: tuple[Atom, ...]) -> Path:
     return out
 
 
+def with_chapters_last(source: Path, out: Path, *editions: tuple[Atom, ...]) -> Path:
+    """As `with_chapters`, but behind the film, where an element at the front says they are."""
+    data = source.read_bytes()
+    parts = [element(i, p) for i, p in inside(data, SEGMENT) if i in _COPIED]
+    chapters = element(CHAPTERS, b"".join(map(_edition, editions)))
+    place = len(_seek_head(0)) + sum(map(len, parts))
+    out.write_bytes(file_of(data, _seek_head(place) + b"".join(parts) + chapters))
+    return out
+
+
+def _seek_head(place: int) -> bytes:
+    """Says where the chapters are, counted from the payload of the Segment."""
+    found = element(0x53AB, CHAPTERS.to_bytes(4, "big")) + element(0x53AC, place.to_bytes(8, "big"))
+    return element(0x114D9B74, element(0x4DBB, found))
+
+
 def with_languages(source: Path, out: Path, languages: dict[int, str]) -> Path:
     """A copy in which tracks, by their place from 0, also have an RFC 5646 language tag."""
     data = source.read_bytes()
@@ -107,6 +123,37 @@ def _atom(atom: Atom, number: Callable[[], int]) -> bytes:
 
     display = element(_TITLE, atom.title.encode()) + element(_TITLE_LANGUAGE, b"und")
     parts = element(_ATOM_ID, number().to_bytes(2, "big"))
-    parts += element(_START, time(atom.start_s)) + element(_END, time(atom.end_s))
+    parts += element(_START, time(atom.start_s))
+    parts += b"" if atom.end_s is None else element(_END, time(atom.end_s))
     parts += element(_DISPLAY, display) + b"".join(_atom(each, number) for each in atom.inside)
     return element(_ATOM, parts)
+
+
+def languages_of(path: Path) -> list[str]:
+    """Of each track: its tag if it has one, else its code."""
+    entries = [p for i, p in _top(path, TRACKS) if i == TRACK_ENTRY]
+    found = [dict(elements(entry)) for entry in entries]
+    return [(f.get(LANGUAGE_BCP47) or f.get(LANGUAGE) or b"eng").decode() for f in found]
+
+
+def chapters_of(path: Path) -> list[tuple[str, float, float]]:
+    """Title, start and end of every chapter of the first edition, nested or not, by start."""
+    editions = [payload for ident, payload in _top(path, CHAPTERS) if ident == _EDITION]
+    return sorted(_chapters(editions[0]), key=lambda found: found[1]) if editions else []
+
+
+def _chapters(data: bytes) -> Iterator[tuple[str, float, float]]:
+    for ident, atom in elements(data):
+        if ident == _ATOM:
+            parts = dict(elements(atom))
+            title = dict(elements(parts.get(_DISPLAY, b""))).get(_TITLE, b"").decode()
+            start, end = (int.from_bytes(parts[key], "big") / 1e9 for key in (_START, _END))
+            yield title, start, end
+            yield from _chapters(atom)
+
+
+def _top(path: Path, wanted: int) -> Iterator[tuple[int, bytes]]:
+    """What is in one element of a file whose lengths are all known."""
+    for ident, payload in inside(path.read_bytes(), SEGMENT):
+        if ident == wanted:
+            yield from elements(payload)

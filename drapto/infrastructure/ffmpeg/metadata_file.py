@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from drapto.core.media import Chapter, Track
-from drapto.core.tracks import Container, MuxPlan
+from drapto.core.tracks import Container, MuxPlan, TrackPlan
+from drapto.infrastructure.ffmpeg.language_tags import language_to_write
 
 NANOSECOND = 1_000_000_000
 NAME_LIMIT_BYTES = 255  # of a file; a command line takes no argument above 128 KiB on Linux
@@ -31,7 +32,7 @@ def metadata_text(plan: MuxPlan, shift_s: Fraction) -> str:
     lines = [";FFMETADATA1", *_pairs(plan.tags)]
     attached = [t for t in plan.tracks if _is_attached(plan, t.source)]
     for track in (plan.video, *(t for t in plan.tracks if t not in attached)):
-        lines += ["[STREAM]", *_pairs(track.tags)]
+        lines += ["[STREAM]", *_pairs(_tags(track, plan.container))]
     for number, attachment in enumerate(plan.attachments, start=1):
         described = {
             "filename": attachment.filename or f"attachment-{number}",
@@ -46,6 +47,13 @@ def metadata_text(plan: MuxPlan, shift_s: Fraction) -> str:
         times = ("TIMEBASE=1/1000000000", f"START={start}", f"END={end}")
         lines += ["[CHAPTER]", *times, *_pairs(chapter.tags)]
     return "\n".join(lines) + "\n"
+
+
+def _tags(track: TrackPlan, container: Container) -> dict[str, str]:
+    source = track.source
+    if source.language_tag is None or container is Container.MP4:
+        return track.tags
+    return track.tags | {"language": language_to_write(source.language, source.language_tag)}
 
 
 def cover_names(covers: Iterable[Track]) -> list[str]:

@@ -29,6 +29,7 @@ from drapto.core.media import ColorInfo, MediaInfo, Track
 from drapto.core.opening import MEDIA_FORMATS, METADATA_FORMATS, file_url, input_arguments
 from drapto.core.tracks import Assembled, AudioTrackFile, Container, MuxPlan, VideoTrackFile
 from drapto.infrastructure.ffmpeg.audio_clock import mending
+from drapto.infrastructure.ffmpeg.language_tags import write_language_tags
 from drapto.infrastructure.ffmpeg.metadata_file import COVER_TYPES, cover_names, metadata_text
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, time_watcher
 from drapto.infrastructure.ffmpeg.run import run_writer
@@ -89,12 +90,20 @@ async def mux(
             on_stdout_line=time_watcher(on_progress),
             stall_s=stall_s,
         )
+        write_language_tags(partial, _tagged_languages(plan))
         partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)
         for cover in covers.values():
             cover.unlink(missing_ok=True)
     return Assembled(path=out, shift_s=shift_s)
+
+
+def _tagged_languages(plan: MuxPlan) -> list[tuple[str | None, str]]:
+    """(code, tag) of every track that has a tag; none in MP4, which has no room for them."""
+    sources = [track.source for track in (plan.video, *plan.tracks)]
+    tagged = [(t.language, t.language_tag) for t in sources if t.language_tag is not None]
+    return [] if plan.container is Container.MP4 else tagged
 
 
 def global_shift_s(

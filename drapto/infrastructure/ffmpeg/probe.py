@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from drapto.core.errors import DraptoError, InputError
-from drapto.core.media import Attachment, Chapter, ColorInfo, MediaInfo, Track, TrackKind
+from drapto.core.media import Attachment, ColorInfo, MediaInfo, Track, TrackKind
 from drapto.core.opening import input_arguments
 from drapto.core.words import count
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
+from drapto.infrastructure.ffmpeg.chapters import read_chapters
 from drapto.infrastructure.ffmpeg.first_frames import (
     MATRICES,
     PRIMARIES,
@@ -36,6 +37,7 @@ from drapto.infrastructure.ffmpeg.first_frames import (
     FirstFrames,
     look_at_first_frames,
 )
+from drapto.infrastructure.ffmpeg.matroska import read_matroska
 from drapto.infrastructure.ffmpeg.opening import ELEMENTARY_FORMATS, open_input
 from drapto.infrastructure.ffmpeg.side_data import StreamFacts, parse_stream_facts
 from drapto.infrastructure.process import run_process
@@ -114,12 +116,14 @@ def _read(container: InputContainer, path: Path) -> MediaInfo:
 
     tracks: list[Track] = []
     attachments: list[Attachment] = []
-    chapters = _chapters(container)
+    said = read_matroska(path) if "matroska" in container.format.name else None
+    language_tags = {} if said is None else said.tags_by_stream(container)
+    chapters = read_chapters(container, said)
     for stream in container.streams:
         if isinstance(stream, AttachmentStream):
             attachments.append(_attachment(stream))
         elif not (chapters and _carries_chapters(stream)):
-            tracks.append(_track(stream, container))
+            tracks.append(_track(stream, container, language_tags.get(stream.index)))
     start, duration = container.start_time, container.duration
     return MediaInfo(
         path=path,
@@ -131,21 +135,8 @@ def _read(container: InputContainer, path: Path) -> MediaInfo:
         chapters=chapters,
         attachments=tuple(attachments),
         tags=dict(container.metadata),
+        unkept=() if said is None else said.unkept,
     )
-
-
-def _chapters(container: InputContainer) -> tuple[Chapter, ...]:
-    found = []
-    for chapter in container.chapters():
-        base = chapter["time_base"] or Fraction(1)
-        found.append(
-            Chapter(
-                start_s=float(chapter["start"] * base),
-                end_s=float(chapter["end"] * base),
-                tags=dict(chapter["metadata"]),
-            )
-        )
-    return tuple(found)
 
 
 def _carries_chapters(stream: Stream) -> bool:
@@ -165,7 +156,7 @@ def _attachment(stream: AttachmentStream) -> Attachment:
     )
 
 
-def _track(stream: Stream, container: InputContainer) -> Track:
+def _track(stream: Stream, container: InputContainer, language_tag: str | None) -> Track:
     kinds = {kind.value: kind for kind in TrackKind}
     kind = kinds.get(stream.type, TrackKind.DATA)
     tags = dict(stream.metadata)
@@ -185,6 +176,7 @@ def _track(stream: Stream, container: InputContainer) -> Track:
         duration_s=_duration_s(stream, container),
         bit_rate=_bit_rate(stream),
         language=None if language in (None, "", "und") else language,
+        language_tag=language_tag,
         title=tags.get("title") or None,
         dispositions=frozenset(flag.name for flag in stream.disposition if flag.name),
         tags=tags,

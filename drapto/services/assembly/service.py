@@ -12,12 +12,14 @@ Tests: tests/services/assembly/.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 from drapto.core.errors import InputError, UsageError
 from drapto.core.job import EncodeOptions, TrackOutcome
-from drapto.core.media import Attachment, MediaInfo, Track, TrackKind
+from drapto.core.media import Attachment, Chapter, MediaInfo, Track, TrackKind
 from drapto.core.tracks import AudioEncoding, Container, MuxPlan, TrackPlan
+from drapto.core.words import count
 from drapto.services.assembly.containers import (
     container_for,
     holds_attachments,
@@ -57,6 +59,7 @@ def plan_mux(
     for track in media.tracks:
         if track.index != video.index:
             sorted_out.add(track)
+    chapters = sorted_out.chapters_kept()
     attachments = media.attachments if holds_attachments(container) else ()
     if not attachments:
         for attachment in media.attachments:
@@ -69,7 +72,7 @@ def plan_mux(
         tracks=tuple(sorted_out.tracks),
         folded=tuple(sorted_out.folded),
         dropped=tuple(sorted_out.dropped),
-        chapters=media.chapters,
+        chapters=chapters,
         attachments=attachments,
         tags=global_tags(media),
         notes=_notes(media, video, container),
@@ -106,6 +109,17 @@ class _Sorter:
     def lose(self, outcome: TrackOutcome) -> None:
         self.dropped.append(outcome)
         self.losses.append(outcome)
+
+    def chapters_kept(self) -> tuple[Chapter, ...]:
+        """MP4 shows one chapter at a time: of those that begin together it has the first."""
+        chapters = self._media.chapters
+        if self._container is not Container.MP4:
+            return chapters
+        begun = [b.start_s > a.start_s for a, b in pairwise(chapters)]
+        kept = [True, *begun][: len(chapters)]
+        for chapter in (c for c, keep in zip(chapters, kept, strict=True) if not keep):
+            self.lose(_chapter_outcome(chapter))
+        return tuple(c for c, keep in zip(chapters, kept, strict=True) if keep)
 
     def _drop(self, track: Track, why: str) -> None:
         self.lose(_outcome(track, "dropped", why))
@@ -215,6 +229,17 @@ def _attachment_outcome(attachment: Attachment, container: Container) -> TrackOu
     )
 
 
+def _chapter_outcome(chapter: Chapter) -> TrackOutcome:
+    return TrackOutcome(
+        source_index=None,
+        kind="chapter",
+        codec="",
+        action="dropped",
+        detail="MP4 shows one chapter at a time, and this one begins with another",
+        title=chapter.title,
+    )
+
+
 def _notes(media: MediaInfo, video: Track, container: Container) -> tuple[str, ...]:
     """What changes about things that are kept."""
     notes: list[str] = []
@@ -222,6 +247,11 @@ def _notes(media: MediaInfo, video: Track, container: Container) -> tuple[str, .
         notes.append(
             "The picture's format has transparency, which is lost: the encoder has no place for it"
         )
+    nested = sum(chapter.depth > 0 for chapter in media.chapters)
+    if nested:
+        notes.append(f"{count(nested, 'chapter')} within other chapters: kept, but beside them")
+    if media.unkept:
+        notes.append(f"There is no place for {' and '.join(media.unkept)}: not kept")
     start_s = media.start_s or 0.0
     if container is Container.MP4 and media.chapters and media.chapters[0].start_s > start_s:
         notes.append("MP4 chapters begin with the file, so the first chapter starts at 0")

@@ -9,6 +9,7 @@ from drapto.core.facts import FileFacts
 from drapto.core.manifest import ManifestRow
 from drapto.core.media import Attachment, Chapter, MediaInfo
 from drapto.core.tracks import Container, MuxPlan
+from drapto.core.words import count
 from drapto.services.validation.containers import holds_global_tag, lasting_tags
 from drapto.services.validation.matching import Matching
 from drapto.services.validation.rows import (
@@ -30,16 +31,26 @@ def chapter_rows(
     source: MediaInfo, output: MediaInfo, plan: MuxPlan, shift_s: float
 ) -> Iterator[ManifestRow]:
     """As many chapters, at the same moments, called the same."""
-    if source.chapters and not plan.chapters and _is_told(plan, "chapter"):
-        return  # named with the dropped tracks
-    yield equal("chapter_count", _FILE, len(source.chapters), len(output.chapters))
-    if len(source.chapters) != len(output.chapters):
+    # Those that are told are named with the dropped tracks.
+    wanted = plan.chapters if _is_told(plan, "chapter") else source.chapters
+    yield from _nesting_rows(source)
+    yield equal("chapter_count", _FILE, len(wanted), len(output.chapters))
+    if len(wanted) != len(output.chapters):
         return
-    pairs = zip(source.chapters, output.chapters, strict=True)
+    pairs = zip(wanted, output.chapters, strict=True)
     for number, (before, after) in enumerate(pairs, start=1):
         yield _chapter_row(number, before, after, plan.container, shift_s)
         title = or_none(before.title), or_none(after.title)
         yield equal("chapter_title", f"chapter {number}", *title)
+
+
+def _nesting_rows(source: MediaInfo) -> Iterator[ManifestRow]:
+    nested = sum(chapter.depth > 0 for chapter in source.chapters)
+    if nested:
+        shown = f"{count(nested, 'chapter')} within others", "all beside each other"
+        yield named("chapter_nesting", _FILE, *shown, "libavformat writes no chapters in chapters")
+    for words in source.unkept:
+        yield named("unkept", _FILE, words, "not kept", "there is no place for it")
 
 
 def attachment_rows(source: MediaInfo, output: MediaInfo, plan: MuxPlan) -> Iterator[ManifestRow]:

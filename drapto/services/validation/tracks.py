@@ -57,6 +57,7 @@ def track_rows(
         if entry.source.is_cover_art:
             continue  # covers are compared by their hash, with the attachments
         yield _language_row(plan.container, entry, found)
+        yield from _language_tag_rows(plan.container, entry, found)
         yield equal("title", subject, or_none(entry.source.title), or_none(title_of(found)))
         yield _disposition_row(plan, entry, found)
         yield _tags_row(plan.container, entry, found)
@@ -139,6 +140,22 @@ def _language_row(container: Container, entry: TrackPlan, found: Track) -> Manif
         note = "this container takes three-letter codes only"
         return named(check, subject, expected, or_none(actual), note)
     return row(check, subject, expected or "und", actual or "und", passed)
+
+
+def _language_tag_rows(
+    container: Container, entry: TrackPlan, found: Track
+) -> Iterator[ManifestRow]:
+    """A tag of one part, such as 'pt', says no more than the language."""
+    check, subject, expected = "language_tag", subject_of(entry.source), entry.source.language_tag
+    if expected is None or (container is Container.MP4 and "-" not in expected):
+        return
+    actual = or_none(found.language_tag)
+    if container is Container.MP4:
+        yield named(
+            check, subject, expected, actual, "this container takes three-letter codes only"
+        )
+    else:
+        yield equal(check, subject, expected, actual)
 
 
 def _disposition_row(plan: MuxPlan, entry: TrackPlan, found: Track) -> ManifestRow:

@@ -54,7 +54,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """What is otherwise if the output is no Matroska. What is None is as in Matroska."""
+    """What is otherwise in an output of one container. What is None is as in the source."""
 
     exit_code: int | None = None
     says: tuple[str, ...] = ()  # beside those of the truth
@@ -105,6 +105,7 @@ class Truth:
     output_times_s: tuple[float, ...] | None = None  # None: those of the source
     output_pixel_aspect: tuple[int, int] | None = None  # None: that of the source
     output_size: tuple[int, int] | None = None  # None: the crop's, or the source's
+    mkv: Elsewhere = field(default_factory=Elsewhere)
     mp4: Elsewhere = field(default_factory=Elsewhere)
     webm: Elsewhere = field(default_factory=Elsewhere)
 

@@ -64,7 +64,7 @@ def expected_named(truth: Truth, suffix: str) -> frozenset[str]:
 
 
 def _elsewhere(truth: Truth, suffix: str) -> Elsewhere:
-    return {".mp4": truth.mp4, ".webm": truth.webm}.get(suffix, Elsewhere())
+    return {".mkv": truth.mkv, ".mp4": truth.mp4, ".webm": truth.webm}[suffix]
 
 
 def differences(found: Reading, truth: Truth, *, tick_s: float) -> list[str]:

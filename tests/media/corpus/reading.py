@@ -1,9 +1,10 @@
-"""What is in a file, read with PyAV alone: sources and outputs are held against their truth by it.
+"""What is in a file, read with PyAV: sources and outputs are held against their truth by it.
 
     found = read(path)
     found.times_s      # when each decoded picture is shown
 
-Reads every packet and decodes every picture and sound, so it is for small files.
+Reads every packet and decodes every picture and sound, so it is for small files. Languages and
+chapters of Matroska are read by `tests/media/ebml.py`, since libavformat leaves much of them out.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import av
 from av.error import FFmpegError
 from av.sidedata.sidedata import Type as SideData
 
+from tests.media import ebml
 from tests.media.corpus.entry import Chapter, Sound, Text
 
 
@@ -68,10 +70,15 @@ def read(path: Path, main: int = 0) -> Reading:
         tracks = _decoded(container, wanted)
         picture = tracks[chosen.index] if chosen is not None else _Track()
         zero_s = min(picture.begins_s, default=0.0)
+        languages = _languages(container, path)
         beside = {
-            "audio": tuple(_sound(s, tracks[s.index], zero_s) for s in container.streams.audio),
-            "subtitles": tuple(_text(s, tracks[s.index]) for s in container.streams.subtitles),
-            "chapters": tuple(_chapter(each, zero_s) for each in container.chapters()),
+            "audio": tuple(
+                _sound(s, tracks[s.index], zero_s, languages) for s in container.streams.audio
+            ),
+            "subtitles": tuple(
+                _text(s, tracks[s.index], languages) for s in container.streams.subtitles
+            ),
+            "chapters": _chapters(container, path, zero_s),
             "attachments": tuple(
                 s.metadata.get("filename", "") for s in container.streams if s.type == "attachment"
             ),
@@ -145,31 +152,46 @@ def _turned(frame: Any) -> tuple[int, bool]:
     return round(-math.degrees(math.atan2(b, a))) % 360, mirrored
 
 
-def _sound(stream: Any, track: _Track, zero_s: float) -> Sound:
+def _languages(container: Any, path: Path) -> dict[int, str]:
+    """By stream index."""
+    streams = [s for s in container.streams if s.type != "attachment" and not _is_cover(s)]
+    if "matroska" in container.format.name:
+        return dict(zip((s.index for s in streams), ebml.languages_of(path), strict=True))
+    return {s.index: s.metadata.get("language", "") for s in streams}
+
+
+def _sound(stream: Any, track: _Track, zero_s: float, languages: dict[int, str]) -> Sound:
     starts = bool(track.begins_s)
     return Sound(
         codec=_codec(stream),
         channels=stream.channels,
         layout=stream.layout.name,
         rate=stream.rate,
-        language=stream.metadata.get("language", ""),
+        language=languages[stream.index],
         start_s=min(track.begins_s) - zero_s if starts else None,
         duration_s=max(track.ends_s) - min(track.begins_s) if starts else None,
         dispositions=_dispositions(stream),
     )
 
 
-def _text(stream: Any, track: _Track) -> Text:
+def _text(stream: Any, track: _Track, languages: dict[int, str]) -> Text:
     return Text(
         codec=_codec(stream),
         cues=track.packets,
-        language=stream.metadata.get("language", ""),
+        language=languages[stream.index],
         dispositions=_dispositions(stream),
     )
 
 
 def _dispositions(stream: Any) -> frozenset[str]:
     return frozenset(flag.name for flag in stream.disposition)
+
+
+def _chapters(container: Any, path: Path, zero_s: float) -> tuple[Chapter, ...]:
+    if "matroska" in container.format.name:
+        found = ebml.chapters_of(path)
+        return tuple(Chapter(title, start - zero_s, end - zero_s) for title, start, end in found)
+    return tuple(_chapter(each, zero_s) for each in container.chapters())
 
 
 def _chapter(chapter: Any, zero_s: float) -> Chapter:

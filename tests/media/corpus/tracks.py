@@ -27,8 +27,14 @@ MARKS = {
 }
 """What each audio track is marked as, and its language."""
 
-MP4_MARKS = frozenset({"original"})
-"""What MP4 cannot say of a track."""
+IN_MP4 = {
+    "original": frozenset[str](),
+    "hearing_impaired": frozenset({"hearing_impaired", "captions"}),
+    "visual_impaired": frozenset({"visual_impaired", "descriptions"}),
+}
+"""How marks read in MP4, which has no word for one of them, and one word for two of others."""
+
+IN_WEBM = {mark: frozenset[str]() for mark in MARKS if mark != "default"}
 
 
 def marked(directory: Path) -> Path:
@@ -46,16 +52,17 @@ def marked(directory: Path) -> Path:
     return out
 
 
-def _marked_sounds(lost: frozenset[str] = frozenset()) -> tuple[Sound, ...]:
+def _sounds(known: dict[str, frozenset[str]]) -> tuple[Sound, ...]:
     return tuple(
-        replace(AAC, language=language, dispositions=frozenset({mark}) - lost)
+        replace(AAC, language=language, dispositions=known.get(mark, frozenset({mark})))
         for mark, language in MARKS.items()
     )
 
 
-def _marked_texts(codec: str, cues: int | None, lost: frozenset[str]) -> tuple[Text, ...]:
+def _texts(codec: str, cues: int | None, known: dict[str, frozenset[str]]) -> tuple[Text, ...]:
     return tuple(
-        Text(codec, cues, language, frozenset({mark}) - lost) for mark, language in MARKS.items()
+        Text(codec, cues, language, known.get(mark, frozenset({mark})))
+        for mark, language in MARKS.items()
     )
 
 
@@ -135,17 +142,17 @@ ENTRIES: tuple[Entry, ...] = (
         marked,
         replace(
             PICTURE,
-            what="Every mark that Matroska has for a track: default, commentary, for the deaf …",
-            audio=_marked_sounds(),
-            subtitles=_marked_texts("subrip", 1, frozenset()),
+            what="Every mark of a track in Matroska: default, comment, for the deaf, and more.",
+            audio=_sounds({}),
+            subtitles=_texts("subrip", 1, {}),
             mp4=Elsewhere(
-                audio=_marked_sounds(MP4_MARKS),
-                subtitles=_marked_texts("mov_text", None, MP4_MARKS),
+                audio=_sounds(IN_MP4),
+                subtitles=_texts("mov_text", None, IN_MP4),
                 named=frozenset({"dispositions"}),
             ),
             webm=Elsewhere(
-                audio=_marked_sounds(frozenset(MARKS) - {"default"}),
-                subtitles=_marked_texts("webvtt", 1, frozenset(MARKS) - {"default"}),
+                audio=_sounds(IN_WEBM),
+                subtitles=_texts("webvtt", 1, IN_WEBM),
                 named=frozenset({"dispositions"}),
             ),
         ),
@@ -168,6 +175,10 @@ ENTRIES: tuple[Entry, ...] = (
             PICTURE,
             what="Portuguese as spoken in Brazil, and Chinese as written in Taiwan.",
             audio=tuple(replace(AAC, language=code) for code in ("pt-BR", "zh-Hant-TW", "eng")),
+            mp4=Elsewhere(
+                audio=tuple(replace(AAC, language=code) for code in ("por", "chi", "eng")),
+                named=frozenset({"language_tag"}),
+            ),
         ),
         mp4=True,
         webm=True,

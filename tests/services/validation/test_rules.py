@@ -16,9 +16,10 @@ from drapto.core.job import TrackOutcome
 from drapto.core.manifest import Manifest, ManifestRow, RowOutcome
 from drapto.core.media import FrameIndex, MediaInfo, Track, TrackKind
 from drapto.core.segments import VideoSettings
-from drapto.core.tracks import Container, TrackPlan
+from drapto.core.tracks import Container, MuxPlan, TrackPlan
 from drapto.services.validation.matching import match_tracks
 from drapto.services.validation.timestamps import shift_s, video_rows
+from drapto.services.validation.tracks import track_rows
 
 MILLISECOND = Fraction(1, 1000)
 
@@ -164,6 +165,25 @@ def test_a_track_with_a_wrong_language_is_still_that_track() -> None:
 
 def test_a_missing_track_leaves_its_neighbours_to_their_own() -> None:
     assert pairing((audio(1, "eng"), audio(2, "ger")), (audio(1, "ger"),)) == [None, 1]
+
+
+@pytest.mark.parametrize(
+    ("container", "outcome"),
+    [
+        (Container.MATROSKA, RowOutcome.FAIL),
+        (Container.WEBM, RowOutcome.FAIL),
+        (Container.MP4, RowOutcome.NAMED),
+    ],
+)
+def test_a_lost_language_tag_is_named_only_where_there_is_no_room(
+    container: Container, outcome: RowOutcome
+) -> None:
+    wanted = audio(1, "por").model_copy(update={"language_tag": "pt-BR"})
+    source, output = facts_of(wanted), facts_of(audio(1, "por"))
+    (entry,) = plans(wanted)
+    plan = MuxPlan(container=container, video=entry, tracks=(entry,))
+    rows = track_rows(plan, match_tracks(plan.tracks, source, output), source, output)
+    assert {row.outcome for row in rows if row.check == "language_tag"} == {outcome}
 
 
 def manifest_of(*rows: ManifestRow) -> Manifest:
