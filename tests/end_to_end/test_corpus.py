@@ -55,7 +55,7 @@ def test_every_source_becomes_its_like_or_a_clear_error(
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
     source, output = entry.make(tmp_path / "in"), tmp_path / "out" / f"out{suffix}"
-    before = everything_in(tmp_path / "in")
+    untouched = everything_in(tmp_path / "in")
 
     state = str(tmp_path / "state")
     done = drapto("encode", source, output, *OPTIONS, DRAPTO_STATE_DIR=state)
@@ -65,7 +65,7 @@ def test_every_source_becomes_its_like_or_a_clear_error(
     assert "Traceback" not in said
     for words in expected_words(truth, suffix):
         assert words in said
-    assert everything_in(tmp_path / "in") == before
+    assert everything_in(tmp_path / "in") == untouched
     assert processes_about(output) == []
     if done.returncode:
         assert list((tmp_path / "out").iterdir()) == []
@@ -73,8 +73,14 @@ def test_every_source_becomes_its_like_or_a_clear_error(
     assert list((tmp_path / "out").iterdir()) == [output]
     assert manifest_faults(done.stdout) == []
     assert named_rows(done.stdout) == expected_named(truth, suffix)
-    wanted = output_truth(truth, suffix)
-    assert differences(read(output), wanted, tick_s=WRITTEN_TICK_S[suffix]) == []
+    assert crop_of(done.stdout) == truth.crop
+    found = read(output)
+    assert differences(found, output_truth(truth, suffix), tick_s=WRITTEN_TICK_S[suffix]) == []
+    if truth.hdr10_plus or truth.dolby_vision:
+        before = read(source, truth.main)
+        assert found.hdr10_plus_of == before.hdr10_plus_of
+        if "dolby_vision_layer" not in truth.named:
+            assert found.dolby_vision_of == before.dolby_vision_of
 
 
 def everything_in(directory: Path) -> dict[str, str]:
@@ -88,10 +94,19 @@ def everything_in(directory: Path) -> dict[str, str]:
     return found
 
 
-def manifest_rows(stdout: str) -> list[dict[str, str]]:
+def result_of(stdout: str) -> dict[str, Any]:
     events = [json.loads(line) for line in stdout.splitlines()]
     (result,) = [event["result"] for event in events if event["event"] == "job_finished"]
-    return list(json.loads(Path(result["manifest"]).read_text())["rows"])
+    return dict(result)
+
+
+def crop_of(stdout: str) -> tuple[int, int, int, int] | None:
+    crop = result_of(stdout)["crop"]
+    return crop and (crop["width"], crop["height"], crop["x"], crop["y"])
+
+
+def manifest_rows(stdout: str) -> list[dict[str, str]]:
+    return list(json.loads(Path(result_of(stdout)["manifest"]).read_text())["rows"])
 
 
 def manifest_faults(stdout: str) -> list[dict[str, str]]:

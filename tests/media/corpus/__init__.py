@@ -8,8 +8,10 @@ entry is added to the module of its subject; nothing else has to know of it.
 from __future__ import annotations
 
 from tests.media.corpus import (
+    composed,
     containers,
     damaged,
+    formats,
     hdr,
     names,
     picture,
@@ -27,6 +29,8 @@ CORPUS: tuple[Entry, ...] = (
     *structure.ENTRIES,
     *containers.ENTRIES,
     *picture.ENTRIES,
+    *formats.ENTRIES,
+    *composed.ENTRIES,
     *scan.ENTRIES,
     *hdr.ENTRIES,
     *sound.ENTRIES,

@@ -88,7 +88,13 @@ class Truth:
     scan: Scan = "progressive"
     crop: tuple[int, int, int, int] | None = None  # width, height, x, y; None: nothing to crop
     cuts: tuple[int, ...] | None = None  # first frame of every later scene; None: not stated
-    dynamic_range: str = "sdr"  # 'sdr', 'hdr10', 'hlg', 'hdr10+', 'dolby vision 8.1' ...
+    dynamic_range: str = "sdr"  # as Drapto names it: 'sdr', 'hdr10', 'hlg', 'dolby-vision' ...
+    color: tuple[int, int, int] | None = None  # primaries, transfer, matrix by ITU-T H.273
+    full_range: bool | None = None  # None: not stated
+    mastering: tuple[float, ...] | None = None  # R, G, B, white as x, y; minimum, maximum cd/m²
+    light: tuple[int, int] | None = None  # MaxCLL and MaxFALL, cd/m²
+    hdr10_plus: int = 0  # frames that carry it
+    dolby_vision: int = 0  # frames that carry it
     video_codec: str = "h264"
     videos: int = 1  # video streams, covers not counted
     main: int = 0  # which of them is the film

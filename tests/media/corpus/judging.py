@@ -78,13 +78,17 @@ def differences(found: Reading, truth: Truth, *, tick_s: float) -> list[str]:
 def _differences(found: Reading, truth: Truth, tick_s: float) -> Iterator[str]:
     names = ["videos", "covers"]
     if truth.frames is not None:
-        names += ["frames", "video_codec", "rotation", "mirrored"]
+        names += ["frames", "video_codec", "rotation", "mirrored", "hdr10_plus", "dolby_vision"]
         names += [name for name in ("width", "height", "pixel_format") if getattr(truth, name)]
+        stated = ("color", "full_range", "light")
+        names += [name for name in stated if getattr(truth, name) is not None]
     for name in names:
         if getattr(found, name) != getattr(truth, name):
             yield f"{name}: {getattr(found, name)}, not {getattr(truth, name)}"
     if truth.frames is not None and not _same_shape(found, truth):
         yield f"pixel_aspect: {found.pixel_aspect}, not {truth.pixel_aspect}"
+    if truth.mastering is not None and not _same_display(found.mastering, truth.mastering):
+        yield f"mastering: {found.mastering}, not {truth.mastering}"
     if truth.start_s is not None and abs(found.start_s - truth.start_s) > tick_s:
         yield f"start_s: {found.start_s}, not {truth.start_s}"
     if truth.times_s is not None and not truth.clockless:
@@ -110,6 +114,14 @@ def _same_shape(found: Reading, truth: Truth) -> bool:
     """To a pixel of the smaller side: Matroska has the display size in whole pixels."""
     mine, stated = (a / b for a, b in (found.pixel_aspect, truth.pixel_aspect))
     return abs(mine / stated - 1) * min(found.width, found.height) <= 1
+
+
+def _same_display(found: tuple[float, ...], stated: tuple[float, ...]) -> bool:
+    """To the steps in which AV1 codes them: docs/manifest.md, `mastering_display`."""
+    steps = (*[0.00005] * 8, 0.0002, 0.01)
+    return len(found) == len(stated) and all(
+        abs(a - b) <= step for a, b, step in zip(found, stated, steps, strict=True)
+    )
 
 
 def _different_times(

@@ -13,6 +13,7 @@ import math
 import struct
 from collections import defaultdict
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,24 @@ class Reading:
     mirrored: bool = False
     pixel_format: str = ""
     interlaced: tuple[bool, ...] = ()  # of each frame, as the decoder says
+    color: tuple[int, int, int] = (2, 2, 2)  # not stated
+    full_range: bool = False
+    mastering: tuple[float, ...] = ()
+    light: tuple[int, ...] = ()
+    hdr10_plus_of: tuple[str, ...] = ()  # a digest for each frame, empty where it has none
+    dolby_vision_of: tuple[str, ...] = ()
     audio: tuple[Sound, ...] = ()
     subtitles: tuple[Text, ...] = ()
     chapters: tuple[Chapter, ...] = ()
     attachments: tuple[str, ...] = ()
+
+    @property
+    def hdr10_plus(self) -> int:
+        return sum(map(bool, self.hdr10_plus_of))
+
+    @property
+    def dolby_vision(self) -> int:
+        return sum(map(bool, self.dolby_vision_of))
 
 
 @dataclass
@@ -102,8 +117,37 @@ def read(path: Path, main: int = 0) -> Reading:
             mirrored=mirrored,
             pixel_format=first.format.name,
             interlaced=tuple(frame.interlaced_frame for frame in picture.frames),
+            color=(int(first.color_primaries), int(first.color_trc), int(first.colorspace)),
+            full_range=int(first.color_range) == _FULL_RANGE,
+            mastering=_mastering(first),
+            light=_numbers(first, SideData.CONTENT_LIGHT_LEVEL)[:2],
+            hdr10_plus_of=_digests(picture.frames, SideData.DYNAMIC_HDR_PLUS),
+            dolby_vision_of=_digests(picture.frames, SideData.DOVI_METADATA),
             **beside,
         )
+
+
+_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+
+
+def _side_data(frame: Any, kind: SideData) -> bytes:
+    return next((bytes(each) for each in frame.side_data if each.type is kind), b"")
+
+
+def _numbers(frame: Any, kind: SideData) -> tuple[int, ...]:
+    data = _side_data(frame, kind)
+    return struct.unpack(f"<{len(data) // 4}i", data)
+
+
+def _mastering(frame: Any) -> tuple[float, ...]:
+    """libavutil's AVMasteringDisplayMetadata: ten fractions, then two flags."""
+    numbers = _numbers(frame, SideData.MASTERING_DISPLAY_METADATA)[:20]
+    return tuple(a / b for a, b in zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _digests(frames: list[Any], kind: SideData) -> tuple[str, ...]:
+    found = (_side_data(frame, kind) for frame in frames)
+    return tuple(blake2b(data).hexdigest() if data else "" for data in found)
 
 
 def _codec(stream: Any) -> str:
@@ -142,10 +186,10 @@ def _turned(frame: Any) -> tuple[int, bool]:
     Its rows are (a, b), (c, d) in 16.16: a player shows (x, y) at (ax + cy, bx + dy)
     (ISO/IEC 14496-12, section 8.3.2).
     """
-    matrix = frame.side_data.get(SideData.DISPLAYMATRIX)
-    if matrix is None:
+    matrix = _numbers(frame, SideData.DISPLAYMATRIX)
+    if not matrix:
         return 0, False
-    a, b, _, c, d = struct.unpack("<5i", bytes(matrix)[:20])
+    a, b, _, c, d = matrix[:5]
     mirrored = a * d - b * c < 0
     if mirrored:
         a = -a
