@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from drapto import Drapto, Settings
 from tests.end_to_end.program import drapto, processes_about
-from tests.media.corpus import CORPUS
+from tests.media.corpus import CORPUS, composed, scan
 from tests.media.corpus.entry import Entry
 from tests.media.corpus.judging import (
     differences,
@@ -74,6 +75,7 @@ def test_every_source_becomes_its_like_or_a_clear_error(
     assert manifest_faults(done.stdout) == []
     assert named_rows(done.stdout) == expected_named(truth, suffix)
     assert crop_of(done.stdout) == truth.crop
+    assert result_of(done.stdout)["dynamic_range"] == truth.dynamic_range
     found = read(output)
     assert differences(found, output_truth(truth, suffix), tick_s=WRITTEN_TICK_S[suffix]) == []
     if truth.hdr10_plus or truth.dolby_vision:
@@ -81,6 +83,21 @@ def test_every_source_becomes_its_like_or_a_clear_error(
         assert found.hdr10_plus_of == before.hdr10_plus_of
         if "dolby_vision_layer" not in truth.named:
             assert found.dolby_vision_of == before.dolby_vision_of
+
+
+LOOKED_AT = (*composed.ENTRIES, *scan.ENTRIES)
+
+
+@pytest.mark.parametrize("entry", LOOKED_AT, ids=lambda entry: entry.name)
+async def test_analysis_finds_fields_and_cuts(entry: Entry, tmp_path: Path) -> None:
+    if entry.missing:
+        pytest.skip(entry.missing)
+    truth = entry.truth
+    async with Drapto(Settings(state_dir=tmp_path / "state")) as d:
+        found = (await d.analyze(entry.make(tmp_path))).analysis
+    assert found.interlacing == truth.scan
+    if truth.cuts is not None:
+        assert tuple(scene.start for scene in found.scenes[1:]) == truth.cuts
 
 
 def everything_in(directory: Path) -> dict[str, str]:

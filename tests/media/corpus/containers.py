@@ -42,8 +42,6 @@ ENTRIES: tuple[Entry, ...] = (
             audio=(Sound("aac", duration_s=None),),
             **_SMALL,
         ),
-        mp4=True,
-        webm=True,
     ),
     Entry(
         "ts_clock_wraps",
@@ -180,7 +178,6 @@ ENTRIES: tuple[Entry, ...] = (
             height=99,
             video_codec="vp9",
         ),
-        webm=True,
         mp4=True,
     ),
     Entry(
@@ -194,13 +191,11 @@ ENTRIES: tuple[Entry, ...] = (
             height=90,
             video_codec="vp8",
         ),
-        webm=True,
     ),
     Entry(
         "mp4_fragmented",
         picture("fragments.mp4", "-movflags", "frag_keyframe+empty_moov", frames=48),
         Truth("MP4 in fragments.", frames=48, times_s=even(48, 24), **_SMALL),
-        mp4=True,
     ),
     Entry(
         "wmv",

@@ -88,7 +88,7 @@ class Truth:
     scan: Scan = "progressive"
     crop: tuple[int, int, int, int] | None = None  # width, height, x, y; None: nothing to crop
     cuts: tuple[int, ...] | None = None  # first frame of every later scene; None: not stated
-    dynamic_range: str = "sdr"  # as Drapto names it: 'sdr', 'hdr10', 'hlg', 'dolby-vision' ...
+    dynamic_range: str = "sdr"  # as Drapto names it: 'hdr10', 'hdr10+', 'hlg', 'dolby_vision'
     color: tuple[int, int, int] | None = None  # primaries, transfer, matrix by ITU-T H.273
     full_range: bool | None = None  # None: not stated
     mastering: tuple[float, ...] | None = None  # R, G, B, white as x, y; minimum, maximum cd/m²

@@ -125,7 +125,6 @@ ENTRIES: tuple[Entry, ...] = (
             named=frozenset({"chroma_format"}),
             **_SMALL,
         ),
-        mp4=True,
     ),
     Entry(
         "one_key_frame",
@@ -152,6 +151,5 @@ ENTRIES: tuple[Entry, ...] = (
             video_codec="vp9",
             **_SMALL,
         ),
-        webm=True,
     ),
 )

@@ -55,7 +55,6 @@ ENTRIES: tuple[Entry, ...] = (
             times_s=tuple(_mixed_ticks(n) / 120 for n in range(27)),
             **_SMALL,
         ),
-        mp4=True,
     ),
     Entry(
         "frame_of_2_s",
@@ -99,8 +98,13 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "negative_start",
         picture(
-            "negative.mkv", "-output_ts_offset", "-0.5", "-avoid_negative_ts", "disabled",
-            codec=x264(bframes=0), sound=tone(1),
+            "negative.mkv",
+            "-output_ts_offset",
+            "-0.5",
+            "-avoid_negative_ts",
+            "disabled",
+            codec=x264(bframes=0),
+            sound=tone(1),
         ),
         Truth(
             "The clock begins half a second before zero.",
@@ -122,7 +126,6 @@ ENTRIES: tuple[Entry, ...] = (
             height=72,
             audio=(Sound("aac", 1, start_s=-0.5, duration_s=3.0),),
         ),
-        mp4=True,
     ),
     Entry(
         "sound_later",
@@ -149,7 +152,6 @@ ENTRIES: tuple[Entry, ...] = (
             height=72,
             audio=(Sound("aac", 1, duration_s=3.0),),
         ),
-        mp4=True,
     ),
     Entry(
         "edit_list",
@@ -174,6 +176,5 @@ ENTRIES: tuple[Entry, ...] = (
             audio=(_first("aac", start_s=-0.5, duration_s=1.5),),
             **_SMALL,
         ),
-        mp4=True,
     ),
 )
