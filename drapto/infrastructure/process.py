@@ -87,6 +87,15 @@ async def run_process(
     kept = bytearray()
     exit_status: _ExitStatus | None = None
     cut_short = "ran past its deadline"
+    watch = anyio.CancelScope()
+
+    async def end_if_still(stall_s: float, everything: anyio.CancelScope) -> None:
+        nonlocal cut_short
+        with watch:
+            await stands_still(child.pid, stall_s)
+            cut_short = f"stood still for {stall_s:g} s and was ended"
+            everything.cancel()
+
     try:
         with anyio.move_on_after(deadline_s):
             async with anyio.create_task_group() as group:
@@ -97,10 +106,10 @@ async def run_process(
                     group.start_soon(_keep, child.stdout, kept)
                 else:
                     group.start_soon(_each_line, child.stdout, on_stdout_line)
-                exit_status = await _wait_while_it_moves(child.pid, stall_s)
-                if exit_status is None:
-                    cut_short = f"stood still for {stall_s:g} s and was ended"
-                    group.cancel_scope.cancel()
+                if stall_s is not None:
+                    group.start_soon(end_if_still, stall_s, group.cancel_scope)
+                exit_status = await _wait(child.pid)  # reaped: nothing may come between
+                watch.cancel()
                 # A grandchild in a group of its own may hold the pipes open for ever.
                 group.cancel_scope.deadline = anyio.current_time() + PIPE_GRACE_S
     finally:
@@ -212,23 +221,6 @@ async def _wait(pid: int) -> _ExitStatus:
             os.close(fd)
     _signal_group(pid, signal.SIGKILL)
     return _reap(pid)
-
-
-async def _wait_while_it_moves(pid: int, stall_s: float | None) -> _ExitStatus | None:
-    """As `_wait`; None once it has stood still for `stall_s`."""
-    if stall_s is None:
-        return await _wait(pid)
-    ended: _ExitStatus | None = None
-    async with anyio.create_task_group() as group:
-
-        async def watch() -> None:
-            await stands_still(pid, stall_s)
-            group.cancel_scope.cancel()
-
-        group.start_soon(watch)
-        ended = await _wait(pid)
-        group.cancel_scope.cancel()
-    return ended
 
 
 def _reap(pid: int) -> _ExitStatus:
