@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -78,7 +79,8 @@ async def write_video_track(
 
     `out` appears only when it is whole. The work is done in a worker thread that stops when
     the caller is cancelled. Errors: SegmentFailedError, naming the segment, if one is missing,
-    has another number of frames than it should, or was encoded with other settings.
+    has another number of frames than it should, was encoded with other settings, or does not hold
+    the packets any more that were decoded.
     """
     stop = threading.Event()
     try:
@@ -177,7 +179,11 @@ def _mux_parts(
                     shape = aspect or template.sample_aspect_ratio
                     if shape:  # AV1 has no place for it: the container's is the only one
                         stream.codec_context.sample_aspect_ratio = shape
+                payload = sha256()
                 for k, packet in enumerate(_packets(source, stop)):
+                    if k == len(part.shown):
+                        raise _changed(part.encoded)
+                    payload.update(packet)
                     frame = part.start + int(part.shown[k])
                     if number in inline and packet.is_keyframe:
                         packet = _with_prefix(packet, inline[number])
@@ -188,6 +194,16 @@ def _mux_parts(
                     packet.duration = int(times.duration[frame])
                     target.mux_one(packet)
                     written += 1
+                if part.encoded.payload_sha256 not in ("", payload.hexdigest()):
+                    raise _changed(part.encoded)
+
+
+def _changed(encoded: EncodedSegment) -> SegmentFailedError:
+    return SegmentFailedError(
+        f"Segment {encoded.segment.label} ({encoded.path}) is not what was encoded: somebody has "
+        "changed the file since.",
+        hint="Run the same command again: it makes that segment anew.",
+    )
 
 
 def _read_part(encoded: EncodedSegment, stop: threading.Event) -> _Part:

@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 
 from drapto.core.entries import AssemblyDone, Published, Validated
+from drapto.core.errors import StateError
 from drapto.core.facts import FileFacts
 from drapto.core.job import JobState, Stage
 from drapto.core.manifest import Manifest
@@ -22,7 +23,8 @@ from drapto.services.validation.service import Validator, tracks_to_read
 
 
 async def assemble(job: JobContext, analysed: Analysed, mux: MuxPlan) -> None:
-    """Join segments and tracks. Errors: SegmentFailedError, ProcessFailedError, ResourceError."""
+    """Join segments and tracks. Errors: SegmentFailedError, ProcessFailedError, ResourceError,
+    StateError."""
     await job.state.enter(JobState.ASSEMBLING)
     if job.state.checkpoint.assembly is not None:
         return
@@ -47,6 +49,7 @@ async def assemble(job: JobContext, analysed: Analysed, mux: MuxPlan) -> None:
             temp=place.temp,
             color=analysed.plan.settings.color,
         )
+        await _require_unchanged_sound(job)
         video.path.unlink()
         size_bytes = out.stat().st_size
         await job.state.record(
@@ -57,6 +60,19 @@ async def assemble(job: JobContext, analysed: Analysed, mux: MuxPlan) -> None:
             )
         )
         report.detail = f"{count(len(mux.tracks) + 1, 'track')}, {size(size_bytes)}"
+
+
+async def _require_unchanged_sound(job: JobContext) -> None:
+    """That what was put into the container is what was encoded; segments are compared when they
+    are joined. Errors: StateError."""
+    for index, done in job.state.checkpoint.audio.items():
+        path = done.audio.path
+        reason = await job.workshop.store.verify(path, done.size_bytes, done.digest)
+        if reason is not None:
+            raise StateError(
+                f"Audio track {index} is not what was encoded: {reason}.",
+                hint="Run the same command again: it makes that track anew.",
+            )
 
 
 async def validate(job: JobContext, analysed: Analysed, mux: MuxPlan) -> Manifest:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from drapto.core.errors import SegmentFailedError
 from drapto.core.media import FrameIndex
 from drapto.core.segments import EncodedSegment, Segment
+from drapto.infrastructure.ffmpeg.decode import decode_segment
 from drapto.infrastructure.ffmpeg.parameter_sets import ParameterSets
 from drapto.infrastructure.ffmpeg.video_track import (
     decode_times,
@@ -118,6 +119,28 @@ async def test_missing_frame_and_missing_segment_are_refused_by_name(
         await write_video_track([second], index, tmp_path / "video.mp4")
     with pytest.raises(SegmentFailedError, match=f"end at frame 12 of {len(index)}"):
         await write_video_track([first], index, tmp_path / "video.mp4")
+
+
+async def test_segments_that_changed_after_they_were_decoded_are_refused_by_name(
+    vfr: Path, tmp_path: Path
+) -> None:
+    """Two of the same length that changed places would otherwise pass every check."""
+    index = frame_index(vfr)
+    middle = len(index) // 2
+    segments = []
+    for encoded in encode_all(vfr, index, tmp_path, cuts=(middle,)):
+        payload = (await decode_segment(encoded.path)).payload_sha256
+        segments.append(encoded.model_copy(update={"payload_sha256": payload}))
+    first, second = segments
+    await write_video_track([first, second], index, tmp_path / "video.mp4")
+    (tmp_path / "video.mp4").unlink()
+    assert first.frames == second.frames
+    spare = first.path.rename(tmp_path / "spare")
+    second.path.rename(first.path)
+    spare.rename(second.path)
+    with pytest.raises(SegmentFailedError, match=r"Segment 00000 .*not what was encoded"):
+        await write_video_track([first, second], index, tmp_path / "video.mp4")
+    assert not (tmp_path / "video.mp4").exists()
 
 
 async def test_unreadable_segment_is_refused_by_name(tmp_path: Path) -> None:
