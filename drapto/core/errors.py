@@ -6,12 +6,13 @@
     ├── MissingToolError        exit 4   something is not on this machine
     ├── ValidationFailedError   exit 5   the output does not match the source
     ├── ProcessFailedError      exit 1   a child process failed
+    │   └── OutOfMemoryError    exit 1   because it got no memory
     ├── ScriptContractError     exit 1   a legacy script printed something else than it should
     ├── SegmentFailedError      exit 1   a segment could not be encoded, after all retries
     ├── ResourceError           exit 1   no disk, memory or other resource left
     ├── JobLockedError          exit 1   another process works on this job
     ├── PublishError            exit 1   the output could not be put in its place
-    └── StateError              exit 1   an illegal transition or a journal that makes no sense
+    └── StateError              exit 1   what a job remembers makes no sense, or is not there
 
 An interrupted run exits 130 and raises nothing of this tree. Every message is one paragraph:
 what was tried, on which file, why it failed, and (`hint`) what to do next.
@@ -96,6 +97,10 @@ class ProcessFailedError(DraptoError):
         return join(self.command)
 
 
+class OutOfMemoryError(ProcessFailedError):
+    """A child process got no memory: it said so, or the kernel killed it for it."""
+
+
 class ScriptContractError(DraptoError):
     """A legacy script ended well, but what it printed or wrote is not what it should be."""
 
@@ -117,7 +122,7 @@ class PublishError(DraptoError):
 
 
 class StateError(DraptoError):
-    """An illegal transition, or a journal that makes no sense."""
+    """An illegal transition, a journal that makes no sense, or work that is not what it says."""
 
 
 @contextmanager

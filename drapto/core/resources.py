@@ -204,6 +204,23 @@ _DISK_FULL_TEXTS = (
 )
 
 
+# What C programs print for ENOMEM, for a thread that could not be started (EAGAIN), and what
+# SVT-AV1 and the C++ of other encoders say.
+_NO_MEMORY_TEXTS = (
+    "cannot allocate memory",
+    "pthread_create() failed",
+    "out of memory",
+    "insufficient resources",
+    "std::bad_alloc",
+)
+
+
+def looks_like_no_memory(text: str) -> bool:
+    """True if a child's stderr says that it got no memory, or no thread."""
+    lowered = text.lower()
+    return any(message in lowered for message in _NO_MEMORY_TEXTS)
+
+
 def looks_like_disk_full(text: str) -> bool:
     """True if a child's stderr says that the disk, the quota or the file size is at its end."""
     lowered = text.lower()

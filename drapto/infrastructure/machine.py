@@ -55,6 +55,16 @@ def available_memory_bytes(root: Path = Path("/")) -> int:
     return max(0, available)
 
 
+def out_of_memory_kills() -> int:
+    """Processes of this machine, its containers included, that the kernel has killed for want of
+    memory since it started (Linux 4.13 and later; else 0)."""
+    for line in _read(Path("/proc/vmstat")).splitlines():
+        name, _, value = line.partition(" ")
+        if name == "oom_kill":
+            return int(value)
+    return 0
+
+
 def _room(group: Path, limit_name: str, usage_name: str, reclaimable_name: str) -> int | None:
     """Limit less usage; file cache that nobody used lately counts as free, as in MemAvailable."""
     limit = _read(group / limit_name)

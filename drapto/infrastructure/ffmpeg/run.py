@@ -1,4 +1,4 @@
-"""Runs an ffmpeg that writes a file, and says it plainly when the disk is full."""
+"""Runs an ffmpeg that writes a file, and says it plainly when disk or memory are used up."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from drapto.core.errors import ProcessFailedError, ResourceError
-from drapto.core.resources import looks_like_disk_full
+from drapto.core.errors import OutOfMemoryError, ProcessFailedError, ResourceError
+from drapto.core.resources import looks_like_disk_full, looks_like_no_memory
+from drapto.infrastructure.machine import out_of_memory_kills
 from drapto.infrastructure.process import ProcessResult, run_process
 from drapto.infrastructure.stalling import STALL_S
 
@@ -25,8 +26,9 @@ async def run_writer(
 ) -> ProcessResult:
     """`run_process` for a program that writes `out` and may not stand still for `stall_s`.
 
-    Errors: ResourceError if no space is left; otherwise as `run_process`.
+    Errors: ResourceError if no space is left, OutOfMemoryError; otherwise as `run_process`.
     """
+    killed_before = out_of_memory_kills()
     try:
         return await run_process(
             argv,
@@ -43,5 +45,13 @@ async def run_writer(
                 f"{what}: no space is left for {out}.",
                 hint="Free some space, or name another place with --work-dir, and run the same "
                 "command again: it goes on from whatever was finished.",
+            ) from error
+        by_kernel = error.returncode == -signal.SIGKILL and out_of_memory_kills() > killed_before
+        if by_kernel or looks_like_no_memory(error.stderr_tail):
+            raise OutOfMemoryError(
+                f"{what}: no memory was left for it",
+                command=error.command,
+                returncode=error.returncode,
+                stderr_tail=error.stderr_tail,
             ) from error
         raise

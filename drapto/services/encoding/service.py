@@ -2,8 +2,9 @@
 
 Promised: as many encoders at once as there are workers; a segment with the wrong number of
 frames, or whose encoder failed, is tried again from an earlier starting point and at last by
-decoding from the beginning; then the job fails with the reason of every attempt. A full disk or
-a missing program is not tried again.
+decoding from the beginning; then the job fails with the reason of every attempt. An encoder that
+got no memory is tried again in a smaller crew, which costs none of the attempts; only where one
+alone does not get enough does the job fail. A full disk or a missing program is not tried again.
 
 Contract suite: tests/services/test_encoding_contract.py.
 """
@@ -11,13 +12,27 @@ Contract suite: tests/services/test_encoding_contract.py.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from signal import SIGABRT, SIGBUS, SIGKILL, SIGSEGV
 
 import anyio
 
-from drapto.core.errors import ProcessFailedError, SegmentFailedError, one_error
+from drapto.core.errors import (
+    OutOfMemoryError,
+    ProcessFailedError,
+    SegmentFailedError,
+    one_error,
+)
 from drapto.core.interfaces import Encoder, SegmentExecutor, TaskSource, WorkerSlots
 from drapto.core.segments import EncodedSegment, SegmentTask
 from drapto.core.words import count
+from drapto.services.encoding.crew import Crew
+
+_CRASHES = frozenset(-number for number in (SIGKILL, SIGSEGV, SIGBUS, SIGABRT))
+_DAMAGE_HINT = "If the source is damaged there, remux or repair it and run the command again."
+_NO_MEMORY_HINT = (
+    "Give it more memory: end other programs, or raise the limit of this user or container; then "
+    "run the same command again."
+)
 
 
 class ParallelEncoding:
@@ -41,13 +56,12 @@ class ParallelEncoding:
     ) -> None:
         """Errors: SegmentFailedError, ResourceError, MissingToolError; the rest is cancelled."""
 
+        crew = Crew(workers)
+
         async def work() -> None:
             while (task := await tasks.next()) is not None:
                 task = with_lp_for_the_end(task, tasks.left, workers)
-                async with self._slots.admit(task):
-                    done = await self._until_right(task, on_progress, on_retry)
-                self._slots.observe(task, done)
-                await on_done(done)
+                await on_done(await self._until_right(task, crew, on_progress, on_retry))
 
         with one_error():
             async with anyio.create_task_group() as group:
@@ -57,37 +71,56 @@ class ParallelEncoding:
     async def _until_right(
         self,
         task: SegmentTask,
+        crew: Crew,
         on_progress: Callable[[int, int], None],
         on_retry: Callable[[int, int, str], None],
     ) -> EncodedSegment:
         number = task.segment.index
         reasons: list[str] = []
         failure: ProcessFailedError | None = None
-        for attempt in range(len(task.seeks_s)):
+        while task.attempt < len(task.seeks_s):
             try:
-                done = await self._executor.run(
-                    task.model_copy(update={"attempt": attempt}),
-                    lambda frames: on_progress(number, frames),
-                )
+                async with crew.place() as size, self._slots.admit(task):
+                    done = await self._executor.run(
+                        task, lambda frames: on_progress(number, frames)
+                    )
             except ProcessFailedError as error:
+                again = failure is not None and _crashed(failure) and _crashed(error)
                 failure = error
+                no_memory = isinstance(error, OutOfMemoryError) or again
+                if no_memory and (crew.too_big(size) or task.lp > 1):
+                    task = task.model_copy(update={"lp": 1})
+                    on_retry(number, task.attempt, f"{error.brief} {_smaller(crew)}")
+                    continue
                 reasons.append(error.brief)
             else:
                 if done.frames == task.segment.frames:
+                    self._slots.observe(task, done)
                     return done
                 reasons.append(
                     f"{count(done.frames, 'frame')} came out instead of {task.segment.frames}"
                 )
-            if attempt + 1 < len(task.seeks_s):
-                on_retry(number, attempt + 1, reasons[-1])
+            task = task.model_copy(update={"attempt": task.attempt + 1})
+            if task.attempt < len(task.seeks_s):
+                on_retry(number, task.attempt, reasons[-1])
         raise SegmentFailedError(
             f"Segment {number} (frames {task.segment.start} to {task.segment.end - 1}) of "
             f"{task.source} could not be encoded in {count(len(reasons), 'attempt')}: "
             + "; ".join(f"({n}) {reason.rstrip('.')}" for n, reason in enumerate(reasons, 1))
             + "."
             + (f" The last command: {failure.command_line}" if failure else ""),
-            hint="If the source is damaged there, remux or repair it and run the command again.",
+            hint=_NO_MEMORY_HINT if isinstance(failure, OutOfMemoryError) else _DAMAGE_HINT,
         ) from failure
+
+
+def _crashed(error: ProcessFailedError) -> bool:
+    """Killed, or by a fault of its own: SVT-AV1 uses memory without asking whether it got any, so
+    this is how it ends where it got none. Somebody who kills an encoder does so once."""
+    return error.returncode in _CRASHES
+
+
+def _smaller(crew: Crew) -> str:
+    return f"From now on {count(crew.size, 'encoder')} at a time."
 
 
 def with_lp_for_the_end(task: SegmentTask, left: int | None, workers: int) -> SegmentTask:

@@ -1,0 +1,49 @@
+"""How many encoders are left after memory ran out."""
+
+from __future__ import annotations
+
+import anyio
+
+from drapto.services.encoding.crew import Crew
+
+
+async def test_crew_that_is_too_big_is_halved_down_to_one() -> None:
+    crew = Crew(5)
+    sizes = []
+    while crew.too_big(crew.size):
+        sizes.append(crew.size)
+    assert sizes == [2, 1]
+
+
+async def test_encoders_of_the_bigger_crew_that_die_later_change_nothing_more() -> None:
+    crew = Crew(8)
+    assert crew.too_big(8)
+    assert crew.too_big(8)
+    assert crew.too_big(8)
+    assert crew.size == 4
+
+
+async def test_nobody_gets_a_place_before_the_crew_is_as_small_as_it_has_to_be() -> None:
+    crew = Crew(2)
+    inside: list[int] = []
+    most = 0
+
+    async def work(number: int) -> None:
+        nonlocal most
+        async with crew.place():
+            inside.append(number)
+            most = max(most, len(inside))
+            await anyio.sleep(0)
+            inside.remove(number)
+
+    async with crew.place() as size, anyio.create_task_group() as group:
+        assert crew.too_big(size)
+        for number in range(4):
+            group.start_soon(work, number)
+        await anyio.sleep(0)
+        assert inside == []
+        group.cancel_scope.cancel()
+    async with anyio.create_task_group() as group:
+        for number in range(4):
+            group.start_soon(work, number)
+    assert most == 1
