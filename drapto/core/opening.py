@@ -63,12 +63,17 @@ def decoder_options() -> dict[str, str]:
     return {"max_pixels": str(MAX_PIXELS)}
 
 
-def input_arguments(path: Path, *options: str, formats: str = MEDIA_FORMATS) -> list[str]:
-    """One input of an ffmpeg command line, with `options` of its own before it."""
+def input_arguments(
+    path: Path, *options: str, formats: str = MEDIA_FORMATS, only_copied: bool = False
+) -> list[str]:
+    """One input of an ffmpeg command line, with `options` of its own before it.
+
+    `only_copied`: no picture of it is decoded, so a cover of any size can be taken over.
+    """
     return [
         *options,
         *("-protocol_whitelist", _PROTOCOLS, "-format_whitelist", formats),
-        *("-max_pixels", str(MAX_PIXELS)),
+        *(() if only_copied else ("-max_pixels", str(MAX_PIXELS))),
         *("-i", file_url(path)),
     ]
 

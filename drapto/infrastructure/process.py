@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -36,6 +37,7 @@ STDOUT_LIMIT_BYTES = 64 * 1024 * 1024
 TERMINATE_GRACE_S = 3.0  # time between SIGTERM and SIGKILL
 PIPE_GRACE_S = 5.0  # time to read what an ended child left in its pipes
 LINE_LIMIT_BYTES = 1024 * 1024
+PRIVATE = 0o077  # umask; a published output gets that of the user (publish.py)
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 # Linux shares cores between sessions before it looks at the nice value of a process (sched(7),
@@ -72,8 +74,10 @@ async def run_process(
     on_stdout_line: Callable[[str], None] | None = None,
     check: bool = True,
     nice: int = 0,
+    memory_bytes: int | None = None,
 ) -> ProcessResult:
-    """Run a child to its end. `nice` lowers its priority.
+    """Run a child to its end. `nice` lowers its priority, `memory_bytes` bounds what it may have
+    for itself (RLIMIT_DATA); what it writes nobody else may read.
 
     `what` opens the error message. With `on_stdout_line` every line of stdout goes to the
     callback, on the event loop; otherwise stdout is kept, up to 64 MiB. `stall_s` is how long it
@@ -82,7 +86,7 @@ async def run_process(
     """
     command = tuple(os.fspath(arg) for arg in argv)
     started = time.monotonic()
-    child = _spawn(command, what=what, env=env, cwd=cwd, nice=nice)
+    child = _spawn(command, what=what, env=env, cwd=cwd, nice=nice, memory_bytes=memory_bytes)
     tail = bytearray()
     kept = bytearray()
     exit_status: _ExitStatus | None = None
@@ -143,6 +147,7 @@ def _spawn(
     env: Mapping[str, str] | None,
     cwd: Path | None,
     nice: int,
+    memory_bytes: int | None,
 ) -> subprocess.Popen[bytes]:
     parent = os.getpid()
 
@@ -151,6 +156,10 @@ def _spawn(
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != parent:  # the parent died before the line above
                 os._exit(1)
+        if memory_bytes is not None:
+            _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+            most = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
+            resource.setrlimit(resource.RLIMIT_DATA, (most, most))
         if nice:
             os.nice(nice)
             with contextlib.suppress(OSError):
@@ -165,9 +174,10 @@ def _spawn(
             env=None if env is None else dict(env),
             cwd=cwd,
             start_new_session=True,
+            umask=PRIVATE,
             preexec_fn=in_child,
         )
-    except (FileNotFoundError, PermissionError) as error:
+    except OSError as error:  # not there, not allowed, too many arguments
         raise MissingToolError(
             f"{what}: the program {command[0]} cannot be started ({error.strerror}).",
             hint="Run 'drapto doctor' to see what is missing.",

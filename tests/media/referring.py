@@ -83,7 +83,7 @@ def refers_to_data(directory: Path, name: str) -> Path:
     ffmpeg(*pattern(24), *x264(), whole)
     data = whole.read_bytes()
     whole.unlink()
-    out.write_bytes(_replaced(data, ("moov", "trak", "mdia", "minf", "dinf", "dref"), _alias(name)))
+    out.write_bytes(replaced(data, ("moov", "trak", "mdia", "minf", "dinf", "dref"), _alias(name)))
     return out
 
 
@@ -96,14 +96,14 @@ def _alias(name: str) -> bytes:
     return struct.pack(">II", 0, 1) + entry
 
 
-def _replaced(data: bytes, names: Sequence[str], content: bytes) -> bytes:
+def replaced(data: bytes, names: Sequence[str], content: bytes) -> bytes:
     """The boxes `data`, with other content in the first one at the end of the path `names`."""
     out, place, done = b"", 0, False
     while place < len(data):
         size, kind = struct.unpack_from(">I4s", data, place)
         inside = data[place + 8 : place + size]
         if kind == names[0].encode() and not done:
-            inside = _replaced(inside, names[1:], content) if names[1:] else content
+            inside = replaced(inside, names[1:], content) if names[1:] else content
             done = True
         out += struct.pack(">I4s", len(inside) + 8, kind) + inside
         place += size

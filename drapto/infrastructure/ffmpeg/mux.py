@@ -175,7 +175,9 @@ class _Inputs:
         self._source_path, self._source_options = source, source_options
 
     def add(self, path: Path, *options: str, formats: str = MEDIA_FORMATS) -> int:
-        self.arguments += input_arguments(path, *options, "-copyts", formats=formats)
+        self.arguments += input_arguments(
+            path, *options, "-copyts", formats=formats, only_copied=True
+        )
         self._count += 1
         return self._count - 1
 
@@ -291,7 +293,7 @@ async def _extract_covers(
 
 def cover_arguments(source: Path, files: Mapping[int, Path]) -> list[str]:
     """Write each attached picture, packet as it is, into a file."""
-    arguments = [*_LOG, *input_arguments(source)]
+    arguments = [*_LOG, *input_arguments(source, only_copied=True)]
     for index, file in files.items():
         arguments += ["-map", f"0:{index}", "-c", "copy", "-frames:v", "1"]
         arguments += ["-f", "data", "-y", file_url(file)]

@@ -59,6 +59,17 @@ def open_input(path: Path) -> InputContainer:
     """Open a file for demuxing. The caller closes it. Errors: InputError."""
     import av
 
+    head = check_input(path)
+    try:
+        return open_container(path)
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        if isinstance(error, PermissionError):
+            raise InputError(f"{path} cannot be read: permission denied.") from error
+        raise refusal(path, head, _detail(error)) from error
+
+
+def check_input(path: Path) -> bytes:
+    """The first bytes of what may be a video, without asking libav. Errors: InputError."""
     _check_readable(path)
     head = _head(path)
     if _is_text(head):
@@ -66,10 +77,7 @@ def open_input(path: Path) -> InputContainer:
             f"{path} is a text file, not a video.",
             hint="Playlists and subtitles are not read; give the video file itself.",
         )
-    try:
-        return open_container(path)
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise _refusal(path, head, error) from error
+    return head
 
 
 def open_container(path: Path) -> InputContainer:
@@ -185,10 +193,9 @@ def _is_text(head: bytes) -> bool:
     return all(char.isprintable() or char in "\t\r\n\f\x1b\ufeff" for char in text)
 
 
-def _refusal(path: Path, head: bytes, error: Exception) -> InputError:
-    """What to say about a file that libav cannot open."""
-    if isinstance(error, PermissionError):
-        return InputError(f"{path} cannot be read: permission denied.")
+def refusal(path: Path, head: bytes, detail: str) -> InputError:
+    """What to say about a file that begins with `head` and that libav cannot open, as it says
+    itself in `detail`."""
     for magic, name in _PICTURES.items():
         if head.startswith(magic):
             return InputError(f"{path} is a still picture ({name}), not a video.")
@@ -199,13 +206,13 @@ def _refusal(path: Path, head: bytes, error: Exception) -> InputError:
             return InputError(f"{path} is {name}, not a video.", hint="Unpack it first, if so.")
     if head[4:8] in (b"ftyp", b"mdat", b"moov", b"free", b"wide"):
         return InputError(
-            f"{path} is an MP4 or MOV file that cannot be opened: {_detail(error)}. Its index "
+            f"{path} is an MP4 or MOV file that cannot be opened: {detail}. Its index "
             "(the moov box) is missing or damaged, as when a copy or a recording was cut off.",
             hint="Copy it again, or repair it with a tool made for that.",
         )
     if head.startswith(_EBML):
         return InputError(
-            f"{path} is a Matroska or WebM file that cannot be opened: {_detail(error)}. It is "
+            f"{path} is a Matroska or WebM file that cannot be opened: {detail}. It is "
             "damaged or was cut off near its beginning.",
             hint="Copy it again.",
         )
@@ -221,7 +228,7 @@ def _refusal(path: Path, head: bytes, error: Exception) -> InputError:
             hint="Decrypt it first.",
         )
     return InputError(
-        f"{path} is not a video or audio file in any format that is known here ({_detail(error)}).",
+        f"{path} is not a video or audio file in any format that is known here ({detail}).",
         hint="If another player can show it, convert it to Matroska first.",
     )
 

@@ -2,7 +2,9 @@
 
 Read with PyAV, plus the first frames of every video stream for the HDR facts that only frames
 carry, plus one short run of the ffmpeg program for what PyAV does not tell (chroma location,
-the Dolby Vision record). Blocking: call it in a worker thread, or use PyAvReader.probe.
+the Dolby Vision record). That run comes first, within bounds of time and memory: a file whose
+headers bring libav down brings down a child and not this process. Blocking: call it in a worker
+thread, or use PyAvReader.probe.
 
     media = probe_file(Path("film.mkv"))
     track = main_video(media)            # InputError if there is no video
@@ -12,22 +14,17 @@ Tests: tests/infrastructure/ffmpeg/test_probe.py.
 
 from __future__ import annotations
 
-import os
 import re
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
-from drapto.core.errors import DraptoError, InputError
+from drapto.core.errors import InputError
 from drapto.core.media import Attachment, ColorInfo, MediaInfo, Track, TrackKind
-from drapto.core.opening import input_arguments
+from drapto.core.opening import MAX_PIXELS
 from drapto.core.words import count
-from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
+from drapto.infrastructure.ffmpeg.asking import ask_program
 from drapto.infrastructure.ffmpeg.chapters import read_chapters
 from drapto.infrastructure.ffmpeg.first_frames import (
     MATRICES,
@@ -39,8 +36,7 @@ from drapto.infrastructure.ffmpeg.first_frames import (
 )
 from drapto.infrastructure.ffmpeg.matroska import read_matroska
 from drapto.infrastructure.ffmpeg.opening import ELEMENTARY_FORMATS, open_input
-from drapto.infrastructure.ffmpeg.side_data import StreamFacts, parse_stream_facts
-from drapto.infrastructure.process import run_process
+from drapto.infrastructure.ffmpeg.side_data import StreamFacts
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -49,7 +45,7 @@ if TYPE_CHECKING:
     from av.video.format import VideoFormat
     from av.video.stream import VideoStream
 
-ASK_DEADLINE_S = 120.0  # reading the head of a file on a slow network disk
+_TOO_BIG = f"larger than any AV1 can be ({MAX_PIXELS:,} pixels)"
 _MICROSECONDS = 1_000_000  # AV_TIME_BASE
 _DURATION_TAG = re.compile(r"([0-9]{1,6}):([0-9]{2}):([0-9]{2}(?:\.[0-9]{1,9})?)")
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")  # of a tag, which may hold anything
@@ -61,11 +57,9 @@ def probe_file(path: Path, ffmpeg: Path | None = None) -> MediaInfo:
     Left out: the text stream in which an MP4 keeps its chapters, since `chapters` has them.
     Errors: InputError (missing, empty, not a video, damaged, unreadable, a pipe, …).
     """
+    facts = ask_program(path, ffmpeg)
     with open_input(path) as container:
         media = _read(container, path)
-    if not any(t.kind is TrackKind.VIDEO and not t.is_cover_art for t in media.tracks):
-        return media
-    facts = _ask_program(path, ffmpeg)
     return media.model_copy(
         update={"tracks": tuple(_completed(path, t, facts.get(t.index)) for t in media.tracks)}
     )
@@ -105,8 +99,15 @@ def _usable(media: MediaInfo, track: Track) -> Track:
         raise InputError(
             f"{media.path}: the size and pixel format of video stream {track.index} "
             f"({track.codec}) cannot be found out. The stream is damaged, encrypted, or in a "
-            "codec that this build of FFmpeg does not know.",
+            "codec that this build of FFmpeg does not know, or its picture is "
+            f"{_TOO_BIG}.",
             hint="Check that a player shows it.",
+        )
+    if _area(track) > MAX_PIXELS:
+        raise InputError(
+            f"{media.path}: the picture of video stream {track.index} is {track.width}x"
+            f"{track.height}, {_TOO_BIG}.",
+            hint="Scale it down with another tool first.",
         )
     return track
 
@@ -294,28 +295,3 @@ def _color(tagged: ColorInfo, frames: FirstFrames, asked: StreamFacts) -> ColorI
         dolby_vision=asked.dolby_vision or frames.dolby_vision,
         hdr10_plus=frames.hdr10_plus,
     )
-
-
-def _ask_program(path: Path, ffmpeg: Path | None) -> dict[int, StreamFacts]:
-    """What `ffmpeg -i` prints of each stream; nothing if the program is missing or refuses.
-
-    The report goes to stdout, because only a bounded tail of stderr is kept. The event loop
-    of the child is a thread's own, so that this works wherever a blocking call does.
-    """
-    try:
-        ask = partial(
-            run_process,
-            [
-                *(find_ffmpeg(ffmpeg), "-hide_banner", "-nostdin", "-v", "verbose"),
-                *input_arguments(path),
-            ],
-            what=f"Asking ffmpeg about {path}",
-            env={**os.environ, "FFREPORT": "file=/dev/stdout:level=40"},
-            deadline_s=ASK_DEADLINE_S,
-            check=False,  # without an output file ffmpeg ends with status 1
-        )
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            result = pool.submit(anyio.run, ask).result()
-    except DraptoError:
-        return {}
-    return parse_stream_facts(result.stdout.decode("utf-8", "replace"))

@@ -32,7 +32,7 @@ from drapto.infrastructure.ffmpeg.metadata_file import metadata_text
 from drapto.infrastructure.ffmpeg.mux import MuxInputs, global_shift_s, mux_arguments
 
 
-SAFE = " ".join(input_arguments(Path("/x"))[:-2])
+SAFE = " ".join(input_arguments(Path("/x"), only_copied=True)[:-2])
 """What every input is opened with."""
 
 
