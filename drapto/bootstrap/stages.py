@@ -12,6 +12,7 @@ from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
 from drapto.infrastructure.ffmpeg.facts import collect_facts
 from drapto.infrastructure.ffmpeg.inspector import DecodingInspector
 from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
+from drapto.infrastructure.ffmpeg.metadata_reading import PacketMetadataReader
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.infrastructure.ffmpeg.tracks import FfmpegTracks
 from drapto.infrastructure.resources import ResourceManager
@@ -37,6 +38,7 @@ def make_workshop(
         ),
         facts=collect_facts,
         payload=payload_digests,
+        metadata=PacketMetadataReader(),
         store=FileJobStore(state_dir, resources, log_level=settings.log_level),
         machine=Machine(
             cores=statistics.cpu_capacity,

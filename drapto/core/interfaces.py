@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drapto.core.analysis import Finding, PictureShape, VideoAnalysis
+from drapto.core.dynamic_metadata import NONE_CARRIED, CarriedFrames
 from drapto.core.events import Event
 from drapto.core.job import EncodeOptions
 from drapto.core.media import ClockChange, FrameIndex, MediaInfo, Track
@@ -54,6 +55,7 @@ class SourceVideo:
     late_s: Fraction = Fraction(0)
     mended: Path | None = None
     clock_changes: tuple[ClockChange, ...] = ()
+    carries: CarriedFrames = NONE_CARRIED  # how many frames have dynamic metadata
 
     @property
     def media(self) -> MediaInfo:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+from drapto.core.dynamic_metadata import DynamicMetadata
 from drapto.core.facts import PictureForm
 from drapto.core.media import ColorInfo, CropRect, Value
 
@@ -45,6 +46,7 @@ class VideoSettings(Value):
     source_height: int
     source_bit_depth: int = 8
     sample_aspect_ratio: Fraction | None = None
+    dynamic_metadata: DynamicMetadata = DynamicMetadata()  # put in after encoding, frame by frame
     keyint: int = 240  # frames
     lp: int = 2  # SVT-AV1's level of parallelism for most segments; threads of the other encoders
 
@@ -66,6 +68,8 @@ class SegmentTask(Value):
     seeks_s: tuple[float | None, ...] = (None,)
     settings: VideoSettings
     output: Path
+    frame_pts: tuple[int, ...] = ()  # whose dynamic metadata frame n of the output gets, in the
+    # stream's own time base; empty where none is carried
     attempt: int = 0
     lp: int = 2  # SVT-AV1's level of parallelism for this run: its speed and memory, not its bytes
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from drapto.core.audio_clock import Leap
 from drapto.core.job import TrackOutcome
-from drapto.core.media import Attachment, Chapter, Track, Value
+from drapto.core.media import Attachment, Chapter, DolbyVision, Track, Value
 
 
 class Container(StrEnum):
@@ -89,6 +89,7 @@ class VideoTrackFile(Value):
     inline_parameter_sets: bool = False  # H.264/HEVC sets stand before every key frame
     last_pts: int = 0  # of the frame shown last, in ticks from the first frame
     last_duration: int = 0  # of that frame, in ticks; 0: not known
+    dolby_vision: DolbyVision | None = None  # the record in it
 
 
 class AudioTrackFile(Value):

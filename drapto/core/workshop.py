@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Protocol
 
 from drapto.core.audio_clock import Leap, Picture
+from drapto.core.dynamic_metadata import DynamicFacts, DynamicMetadata
 from drapto.core.entries import SourceFingerprint
 from drapto.core.facts import FileFacts
 from drapto.core.interfaces import EventSink, Journal, MediaReader, ProgressCallback
 from drapto.core.job import JobRequest
 from drapto.core.manifest import Manifest
-from drapto.core.media import ColorInfo, FrameIndex, MediaInfo, TrackKind
+from drapto.core.media import ColorInfo, DolbyVision, FrameIndex, MediaInfo, TrackKind
 from drapto.core.resources import Leaks
 from drapto.core.segments import EncodedSegment, PayloadDigests, SegmentTask
 from drapto.core.tracks import (
@@ -59,6 +60,7 @@ class TrackMaker(Protocol):
         out: Path,
         sample_aspect_ratio: Fraction | None,
         late_s: Fraction = Fraction(0),
+        dolby_vision: DolbyVision | None = None,
     ) -> VideoTrackFile: ...
 
     async def mux(
@@ -84,6 +86,20 @@ class PayloadReader(Protocol):
     """Reads the packets of segment files again, without decoding. Errors: OSError."""
 
     async def __call__(self, paths: Sequence[Path]) -> PayloadDigests: ...
+
+
+class MetadataReader(Protocol):
+    """Reads the dynamic metadata of every frame, by demuxing. Errors: InputError."""
+
+    async def of_source(
+        self, path: Path, stream_index: int, frame_pts: Sequence[int], plan: DynamicMetadata
+    ) -> DynamicFacts:
+        """What frames made of those with these timestamps must carry by `plan`."""
+        ...
+
+    async def of_output(self, path: Path, stream_index: int) -> DynamicFacts:
+        """What the frames of a finished file carry, in the order they are shown."""
+        ...
 
 
 class FactsReader(Protocol):
@@ -205,5 +221,6 @@ class Workshop:
     tracks: TrackMaker
     facts: FactsReader
     payload: PayloadReader
+    metadata: MetadataReader
     store: JobStore
     machine: Machine

@@ -18,6 +18,7 @@ from drapto.core.words import count, sentence
 from drapto.core.workshop import Machine
 from drapto.services.assembly.service import container_for, plan_mux
 from drapto.services.detection.shape import shape_notes
+from drapto.services.encoding.dynamic_metadata import decide_metadata
 from drapto.services.encoding.registry import encoder_named
 from drapto.services.encoding.settings import check_crf, picture_size, video_settings
 
@@ -110,7 +111,8 @@ def plan_ready(
 def warnings_of(video: SourceVideo, analysis: VideoAnalysis, mux: MuxPlan) -> tuple[str, ...]:
     """What a person has to know before the encode starts, in plain sentences."""
     notes = (*video.index.notes, *analysis.notes, *mux.notes)
-    said = [*map(sentence, notes), *_dynamic_metadata(video.track.color)]
+    metadata = decide_metadata(video, analysis.crop.rect, mux.video.codec)
+    said = [*map(sentence, notes), *metadata.notes]
     said += shape_notes(analysis.shape_changes, video.track)
     if analysis.interlacing is not Interlacing.PROGRESSIVE:
         said.append(
@@ -131,23 +133,3 @@ _INTERLACED = {
     Interlacing.TELECINED: "telecined film",
     Interlacing.MIXED: "partly interlaced",
 }
-
-
-def _dynamic_metadata(color: ColorInfo) -> list[str]:
-    said = []
-    if color.hdr10_plus:
-        has_static = color.mastering_display is not None or color.content_light is not None
-        kept = "the static HDR10 metadata is" if has_static else "there is no static HDR10 metadata"
-        said.append(f"The HDR10+ metadata of the single frames is not carried over; {kept}.")
-    vision = color.dolby_vision
-    if vision is not None and vision.profile == 5:
-        said.append(
-            "This is Dolby Vision profile 5, whose picture has wrong colours without its "
-            "metadata, and that metadata is not carried over."
-        )
-    elif vision is not None:
-        said.append(
-            f"The Dolby Vision metadata (profile {vision.profile}) is not carried over; the "
-            "base layer is."
-        )
-    return said

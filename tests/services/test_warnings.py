@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from drapto import Analysis, Drapto, MediaInfo, Settings
-from drapto.core.job import JobRequest
+from drapto.core.job import EncodeOptions, JobRequest
 from drapto.services.planning import decide_tracks, warnings_of
 from tests.media import clips, hdr
 
@@ -17,8 +17,11 @@ async def analysed(source: Path) -> tuple[MediaInfo, Analysis]:
         return media, await d.analyze(source)
 
 
-def warnings(source: Path, media: MediaInfo, found: Analysis) -> list[str]:
-    request = JobRequest(source=source, output=source.with_name("out.mkv"))
+def warnings(
+    source: Path, media: MediaInfo, found: Analysis, encoder: str = "svt-av1"
+) -> list[str]:
+    options = EncodeOptions(encoder=encoder)
+    request = JobRequest(source=source, output=source.with_name("out.mkv"), options=options)
     mux = decide_tracks(request, media, found.video.track).mux
     return list(warnings_of(found.video, found.analysis, mux))
 
@@ -35,11 +38,12 @@ async def test_hdr10_plus_names_the_static_metadata_only_where_there_is_some(
 ) -> None:
     source = hdr.hdr10_plus(tmp_path)
     media, found = await analysed(source)
-    (said,) = [text for text in warnings(source, media, found) if "HDR10+" in text]
-    assert said.endswith("is not carried over; the static HDR10 metadata is.")
+    assert not [text for text in warnings(source, media, found) if "HDR10+" in text]
+    (said,) = [text for text in warnings(source, media, found, "x265") if "HDR10+" in text]
+    assert said.endswith("(only AV1 outputs get it); the static HDR10 metadata is.")
     track = found.video.track
     bare = track.color.model_copy(update={"mastering_display": None, "content_light": None})
     video = replace(found.video, track=track.model_copy(update={"color": bare}))
     less = Analysis(found.analysis, video, found.segments)
-    (said,) = [text for text in warnings(source, media, less) if "HDR10+" in text]
-    assert said.endswith("is not carried over; there is no static HDR10 metadata.")
+    (said,) = [text for text in warnings(source, media, less, "x265") if "HDR10+" in text]
+    assert said.endswith("; there is no static HDR10 metadata.")

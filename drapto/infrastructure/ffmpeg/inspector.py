@@ -1,7 +1,9 @@
-"""Takes over a finished segment file: one decode that counts its frames, a hash, the rename.
+"""Takes over a finished segment file: its frames' dynamic metadata, one decode that counts its
+frames, a hash, the rename.
 
 Whoever writes the file, ffmpeg started by us or a script, what came out is counted in the same
-way. The file appears under its own name only after that.
+way, and frames get their HDR10+ and Dolby Vision metadata here, whatever the encoder made of it.
+The file appears under its own name only after that.
 """
 
 from __future__ import annotations
@@ -13,12 +15,16 @@ import anyio
 from drapto.core.interfaces import ProcessUse
 from drapto.core.segments import EncodedSegment, SegmentTask
 from drapto.infrastructure.ffmpeg.decode import decode_segment
+from drapto.infrastructure.ffmpeg.metadata_insertion import insert
 from drapto.infrastructure.fingerprint import file_digest
 
 
 class DecodingInspector:
     async def accept(self, task: SegmentTask, written: Path, use: ProcessUse) -> EncodedSegment:
-        """Errors: OSError if there is no such file."""
+        """Errors: OSError if there is no such file; InputError if the source's metadata cannot be
+        read any more."""
+        if task.settings.dynamic_metadata.is_any:
+            await insert(task, written)
         size_bytes = (await anyio.Path(written).stat()).st_size
         decoded = await decode_segment(written)
         digest = await file_digest(written)

@@ -266,6 +266,7 @@ def _container_options(plan: MuxPlan, video: VideoTrackFile) -> list[str]:
     hvc1 = plan.video.codec == "hevc" and not video.inline_parameter_sets
     return [
         *_durations(plan, video),
+        *(("-strict", "unofficial") if video.dolby_vision else ()),  # or no record is written
         *(("-tag:0", "hvc1") if hvc1 else ()),  # the only HEVC tag that Apple's players open
         *("-video_track_timescale", str(video.timescale)),
         *("-movie_timescale", str(video.timescale * factor)),

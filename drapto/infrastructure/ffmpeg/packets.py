@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from drapto.core.dynamic_metadata import NONE_CARRIED, CarriedFrames, FrameMetadata
 from drapto.core.errors import InputError
 from drapto.core.media import BoolArray, Int64Array
+from drapto.infrastructure.ffmpeg.frame_metadata import extractor
 from drapto.infrastructure.ffmpeg.h264 import H264Pictures
 from drapto.infrastructure.ffmpeg.opening import ELEMENTARY_FORMATS, open_input
 
@@ -59,6 +62,7 @@ class PacketTable:
     fault: str  # why reading stopped before the end, or empty
     promised: int  # how many packets the container says it has, 0 if it does not
     size_bytes: int  # of all packets together
+    carries: CarriedFrames = NONE_CARRIED  # dynamic metadata
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -136,6 +140,9 @@ class _Notes:
         self._rate = told or None
         self._promised = stream.frames
         self._h264 = H264Pictures(context.extradata) if self._codec == "h264" else None
+        self._extract = extractor(self._codec, context.extradata)
+        self._carries = Counter[str]()
+        self._first_rpu: bytes | None = None
         self._size_bytes = 0
         self.rows: list[tuple[int | bool, ...]] = []
 
@@ -152,11 +159,18 @@ class _Notes:
             shown = shown and not _is_hidden(self._codec, memoryview(packet))
         elif self._codec in _B_PICTURE_CODECS:
             b_picture = _is_b_picture(self._codec, bytes(packet))
+        if self._extract is not None:
+            self._note_metadata(self._extract(bytes(packet)))
         self._size_bytes += packet.size
         pts = NO_PTS if packet.pts is None else packet.pts
         dts = NO_PTS if packet.dts is None else packet.dts
         flags = (key, shown and not second, second, b_picture, packet.is_corrupt)
         self.rows.append((pts, dts, packet.duration or 0, *flags))
+
+    def _note_metadata(self, frame: FrameMetadata) -> None:
+        self._carries["hdr10_plus"] += frame.hdr10_plus is not None
+        self._carries["dolby_vision"] += frame.dolby_vision is not None
+        self._first_rpu = self._first_rpu or frame.dolby_vision
 
     def table(self, format_name: str, fault: str) -> PacketTable:
         columns = list(zip(*self.rows, strict=True))
@@ -178,6 +192,7 @@ class _Notes:
             fault=fault,
             promised=self._promised,
             size_bytes=self._size_bytes,
+            carries=CarriedFrames(**self._carries, first_rpu=self._first_rpu),
         )
 
 

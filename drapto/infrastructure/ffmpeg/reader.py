@@ -114,7 +114,9 @@ def _open_video(media: MediaInfo, track: Track, work_dir: Path) -> SourceVideo:
         path, indexed = mended.path, mended.indexed
     if indexed.restarts:
         _refuse_joined(media)
-    direct = SourceVideo(media, track, path, track.index, indexed.index)
+    direct = SourceVideo(
+        media, track, path, track.index, indexed.index, carries=indexed.table.carries
+    )
     if mended is not None:
         direct = replace(direct, mended=path, clock_changes=mended.changes)
     if is_addressable(media, indexed):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from drapto.core.audio_clock import Leap, Picture
 from drapto.core.errors import ProcessFailedError
-from drapto.core.media import ColorInfo, FrameIndex, MediaInfo
+from drapto.core.media import ColorInfo, DolbyVision, FrameIndex, MediaInfo
 from drapto.core.segments import EncodedSegment, SegmentTask
 from drapto.core.tracks import (
     Assembled,
@@ -74,9 +74,15 @@ class FfmpegTracks:
         out: Path,
         sample_aspect_ratio: Fraction | None,
         late_s: Fraction = Fraction(0),
+        dolby_vision: DolbyVision | None = None,
     ) -> VideoTrackFile:
         return await write_video_track(
-            segments, index, out, sample_aspect_ratio=sample_aspect_ratio, late_s=late_s
+            segments,
+            index,
+            out,
+            sample_aspect_ratio=sample_aspect_ratio,
+            late_s=late_s,
+            dolby_vision=dolby_vision,
         )
 
     async def mux(

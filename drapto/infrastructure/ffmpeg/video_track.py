@@ -32,10 +32,11 @@ import anyio.to_thread
 import numpy as np
 
 from drapto.core.errors import SegmentFailedError
-from drapto.core.media import FrameIndex, Int64Array
+from drapto.core.media import DolbyVision, FrameIndex, Int64Array
 from drapto.core.opening import file_url
 from drapto.core.segments import EncodedSegment
 from drapto.core.tracks import VideoTrackFile
+from drapto.infrastructure.ffmpeg.dolby_vision_box import add_record
 from drapto.infrastructure.ffmpeg.opening import open_container
 from drapto.infrastructure.ffmpeg.parameter_sets import ParameterSets
 
@@ -71,11 +72,13 @@ async def write_video_track(
     *,
     sample_aspect_ratio: Fraction | None = None,
     late_s: Fraction = Fraction(0),
+    dolby_vision: DolbyVision | None = None,
 ) -> VideoTrackFile:
     """Join `segments`, which cover `index` once and in order, into the MP4 file `out`.
 
     `sample_aspect_ratio` None: what the segment files say. `late_s` is how much later a frame
-    is in `index` than on the source's own clock (SourceVideo.late_s).
+    is in `index` than on the source's own clock (SourceVideo.late_s). `dolby_vision` is the record
+    of what the frames carry, for the containers to come.
 
     `out` appears only when it is whole. The work is done in a worker thread that stops when
     the caller is cancelled. Errors: SegmentFailedError, naming the segment, if one is missing,
@@ -86,7 +89,11 @@ async def write_video_track(
     try:
         work = partial(_write, segments, index, out, sample_aspect_ratio, stop)
         track = await anyio.to_thread.run_sync(work)
-        return track.model_copy(update={"start_s": track.start_s - late_s})
+        if dolby_vision is not None:
+            await anyio.to_thread.run_sync(add_record, out, dolby_vision)
+        return track.model_copy(
+            update={"start_s": track.start_s - late_s, "dolby_vision": dolby_vision}
+        )
     finally:
         stop.set()  # a task cancelled from outside anyio leaves the thread: let it end
 

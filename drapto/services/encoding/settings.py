@@ -7,6 +7,7 @@ from drapto.core.interfaces import Encoder, EncodingService, SourceVideo
 from drapto.core.job import EncodeOptions
 from drapto.core.media import ColorInfo, CropRect
 from drapto.core.segments import VideoSettings
+from drapto.services.encoding.dynamic_metadata import decide_metadata
 from drapto.services.segmentation.service import frames_in
 
 
@@ -40,6 +41,7 @@ def video_settings(
         source_height=video.track.height or 0,
         source_bit_depth=video.track.bit_depth or 8,
         sample_aspect_ratio=video.track.sample_aspect_ratio,
+        dynamic_metadata=decide_metadata(video, crop, encoder.codec).plan,
         keyint=frames_in(options.max_segment_s, frame_rate),
         lp=lp,
     )

@@ -35,6 +35,7 @@ def _task(
     video: SourceVideo, segment: Segment, settings: VideoSettings, segment_dir: Path
 ) -> SegmentTask:
     index = video.index
+    has_metadata = settings.dynamic_metadata.is_any
     last = segment.end >= len(index)
     return SegmentTask(
         segment=segment,
@@ -46,8 +47,14 @@ def _task(
         seeks_s=seek_points(index, segment.start, indexed=_is_indexed(video)),
         settings=settings,
         output=segment_dir / f"{segment.label}.mkv",
+        frame_pts=source_pts(video, segment.start, segment.end) if has_metadata else (),
         lp=settings.lp,
     )
+
+
+def source_pts(video: SourceVideo, start: int, end: int) -> tuple[int, ...]:
+    """The timestamps, in the file to decode, of what the frames [start, end) are made of."""
+    return tuple(video.index.pts[start:end].tolist())
 
 
 def seek_points(index: FrameIndex, start: int, *, indexed: bool) -> tuple[float | None, ...]:

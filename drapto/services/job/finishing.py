@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 
+from drapto.core.dynamic_metadata import ComparedMetadata
 from drapto.core.entries import AssemblyDone, Published, Validated
 from drapto.core.errors import StateError
 from drapto.core.facts import FileFacts
@@ -16,6 +17,7 @@ from drapto.core.media import TrackKind
 from drapto.core.segments import EncodedSegment
 from drapto.core.tracks import MuxPlan
 from drapto.core.words import count, size
+from drapto.services.encoding.tasks import source_pts
 from drapto.services.job.analysing import Analysed
 from drapto.services.job.context import JobContext
 from drapto.services.validation.attested import with_attested_video, with_video_of
@@ -37,6 +39,7 @@ async def assemble(job: JobContext, analysed: Analysed, mux: MuxPlan) -> None:
             place.temp / "video.mp4",
             analysed.plan.settings.sample_aspect_ratio,
             analysed.video.late_s,
+            analysed.plan.settings.dynamic_metadata.dolby_vision,
         )
         audio = {index: done.audio for index, done in job.state.checkpoint.audio.items()}
         out = place.assembly / f"output{job.request.output.suffix.lower()}"
@@ -100,6 +103,7 @@ async def validate(job: JobContext, analysed: Analysed, mux: MuxPlan) -> Manifes
             settings=analysed.plan.settings,
             source_facts=source_facts,
             output_facts=output_facts,
+            metadata=await _compared_metadata(job, analysed, output_facts),
             segments=segments,
             shape_changes=analysed.analysis.shape_changes,
             output=job.request.output,
@@ -131,6 +135,23 @@ async def _output_facts(
         on_progress=job.reporter.progress(Stage.VALIDATION, total),
     )
     return with_video_of(output, decoded)
+
+
+async def _compared_metadata(
+    job: JobContext, analysed: Analysed, output: FileFacts
+) -> ComparedMetadata | None:
+    """What the frames of both files carry; None where nothing is to be carried. Errors:
+    InputError."""
+    plan, video = analysed.plan.settings.dynamic_metadata, analysed.video
+    tracks = output.media.of_kind(TrackKind.VIDEO)
+    if not plan.is_any or not tracks:
+        return None
+    reader = job.workshop.metadata
+    frame_pts = source_pts(video, 0, len(video.index))
+    return ComparedMetadata(
+        source=await reader.of_source(video.path, video.stream_index, frame_pts, plan),
+        output=await reader.of_output(output.media.path, tracks[0].index),
+    )
 
 
 def _passed(manifest: Manifest) -> str:

@@ -83,7 +83,6 @@ def colour_rows(
     yield _location_row(location, output)
     yield _mastering_row(source.mastering_display or wanted.mastering_display, found)
     yield _light_row(source.content_light or wanted.content_light, found)
-    yield from _dynamic_rows(source, found)
 
 
 def _size_row(source: Track, output: Track, settings: VideoSettings) -> ManifestRow:
@@ -228,18 +227,3 @@ def _light_row(expected: ContentLight | None, found: ColorInfo) -> ManifestRow:
 
 def _describe_light(light: ContentLight | None) -> str:
     return "none" if light is None else f"MaxCLL {light.max_cll}, MaxFALL {light.max_fall} cd/m²"
-
-
-def _dynamic_rows(source: ColorInfo, found: ColorInfo) -> Iterator[ManifestRow]:
-    """Metadata of every frame. Not carried yet: told, not failed."""
-    kept: list[tuple[str, bool, bool]] = [
-        ("HDR10+", source.hdr10_plus, found.hdr10_plus),
-        ("Dolby Vision", source.dolby_vision is not None, found.dolby_vision is not None),
-    ]
-    there = [name for name, before, _ in kept if before]
-    after = [name for name, _, now in kept if now]
-    check, shown = "dynamic_metadata", (listing(there), listing(after))
-    if [name for name in there if name not in after]:
-        yield named(check, VIDEO, *shown, "dynamic metadata is not carried into the output yet")
-    else:
-        yield equal(check, VIDEO, *shown)

@@ -23,12 +23,14 @@ from pathlib import Path
 
 from drapto._version import __version__
 from drapto.core.analysis import ShapeChange
+from drapto.core.dynamic_metadata import ComparedMetadata
 from drapto.core.facts import FileFacts, TrackFacts
 from drapto.core.interfaces import SourceVideo
 from drapto.core.manifest import Manifest, ManifestRow, SegmentRecord
 from drapto.core.media import Track, TrackKind
 from drapto.core.segments import EncodedSegment, VideoSettings
 from drapto.core.tracks import MuxPlan
+from drapto.services.validation.dynamic import dynamic_rows
 from drapto.services.validation.extras import (
     attachment_rows,
     chapter_rows,
@@ -60,6 +62,7 @@ class Validator:
         settings: VideoSettings,
         source_facts: FileFacts,
         output_facts: FileFacts,
+        metadata: ComparedMetadata | None = None,
         segments: Sequence[EncodedSegment] = (),
         shape_changes: Sequence[ShapeChange] = (),
         output: Path | None = None,
@@ -68,10 +71,11 @@ class Validator:
         """Every row of the manifest. Raises nothing: look at `ok` or call `raise_if_failed`.
 
         `source_facts` must hold the tracks that `tracks_to_read` names. `output` is the final
-        name, where the checked file still has another one.
+        name, where the checked file still has another one. `metadata` is what both sides' frames
+        carry; it may be None only where `settings` let nothing be carried.
         """
         comparison = _Comparison(
-            video, plan, settings, source_facts, output_facts, tuple(shape_changes)
+            video, plan, settings, source_facts, output_facts, metadata, tuple(shape_changes)
         )
         return Manifest(
             drapto_version=__version__,
@@ -98,10 +102,11 @@ class _Comparison:
         settings: VideoSettings,
         source: FileFacts,
         output: FileFacts,
+        metadata: ComparedMetadata | None,
         shape_changes: tuple[ShapeChange, ...],
     ) -> None:
         self.video, self.plan, self.settings = video, plan, settings
-        self.source, self.output = source, output
+        self.source, self.output, self.metadata = source, output, metadata
         self.shape_changes = shape_changes
         self.matching: Matching = match_tracks(plan.tracks, source, output)
         self.picture = self._facts_of(self.matching.video)
@@ -150,6 +155,7 @@ class _Comparison:
         yield from picture_rows(self.video.track, output, facts, self.settings)
         yield from shape_rows(output, self.shape_changes)
         yield from colour_rows(self.video.track.color, output, facts, self.settings)
+        yield from dynamic_rows(self.video, self.settings, output, self.metadata)
 
     def _timing_rows(self) -> Iterator[ManifestRow]:
         for matched in self.matching.tracks:
