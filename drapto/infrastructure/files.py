@@ -26,10 +26,18 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def cleared(path: Path) -> Path:
+    """`path`, with nothing there: a link in its place goes, and not what it points at.
+
+    For every file that is written by somebody who would follow it. Errors: OSError.
+    """
+    path.unlink(missing_ok=True)
+    return path
+
+
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Temporary name, fsync, rename, fsync of the directory. Errors: OSError, nothing left."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.unlink(missing_ok=True)
+    temporary = cleared(path.with_name(f".{path.name}.tmp"))
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
         descriptor = os.open(temporary, flags, mode)
@@ -56,12 +64,18 @@ FREE_SPACE_HINT = (
     "Free some space, or name another place with --work-dir, and run the same command again."
 )
 PERMISSIONS_HINT = "Check the permissions, or name another place with --work-dir."
+BROKEN_DISK_HINT = (
+    "The disk reports a fault: check it, or name another place with --work-dir, and run the same "
+    "command again."
+)
 GONE_HINT = "Something removed it while the job was running; run the same command again."
 
 
 def translate(error: OSError, what: str, *, hint: str | None = None) -> DraptoError:
-    """The DraptoError for an OSError while writing: ResourceError if the disk is full."""
+    """The DraptoError for an OSError at the disk: ResourceError if it is full or broken."""
     message = f"{what}: {error.strerror}."
+    if error.errno == errno.EIO:
+        return ResourceError(message, hint=BROKEN_DISK_HINT)
     if error.errno in DISK_FULL_ERRNOS:
         return ResourceError(message, hint=FREE_SPACE_HINT if hint is None else hint)
     if error.errno == errno.ENOENT:

@@ -37,6 +37,7 @@ from drapto.core.tracks import AudioEncoding, AudioTrackFile, TrackPlan
 from drapto.infrastructure.ffmpeg.audio_clock import mending
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, time_watcher
 from drapto.infrastructure.ffmpeg.run import run_writer
+from drapto.infrastructure.files import cleared
 from drapto.infrastructure.process import run_process
 from drapto.infrastructure.stalling import STALL_S
 
@@ -65,7 +66,7 @@ async def encode_audio(
     index = plan.source.index
     opened = source_arguments(media.path, plan)
     start_s = await _first_sample_s(media.path, index, opened, ffmpeg, stall_s)
-    partial = out.with_suffix(f".partial{out.suffix}")
+    partial = cleared(out.with_suffix(f".partial{out.suffix}"))
     try:
         await run_writer(
             [ffmpeg, *encode_arguments(opened, plan.audio, start_s, partial)],

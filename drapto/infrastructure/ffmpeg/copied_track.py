@@ -9,6 +9,7 @@ from drapto.core.opening import file_url
 from drapto.core.tracks import Container, TrackPlan
 from drapto.infrastructure.ffmpeg.audio import source_arguments
 from drapto.infrastructure.ffmpeg.run import run_writer
+from drapto.infrastructure.files import cleared
 from drapto.infrastructure.stalling import STALL_S
 
 
@@ -27,7 +28,7 @@ async def copy_audio(
     """
     what = f"Copying audio track {plan.source.index} of {media.path}"
     arguments = copy_arguments(media.path, plan, out, container)
-    await run_writer([ffmpeg, *arguments], what=what, out=out, stall_s=stall_s)
+    await run_writer([ffmpeg, *arguments], what=what, out=cleared(out), stall_s=stall_s)
 
 
 def copy_arguments(source: Path, plan: TrackPlan, out: Path, container: Container) -> list[str]:

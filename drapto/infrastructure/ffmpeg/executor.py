@@ -21,6 +21,7 @@ from drapto.core.segments import EncodedSegment, SegmentTask
 from drapto.infrastructure.ffmpeg.inspector import DecodingInspector
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, frame_watcher
 from drapto.infrastructure.ffmpeg.run import run_writer
+from drapto.infrastructure.files import cleared
 from drapto.infrastructure.process import ProcessResult
 from drapto.infrastructure.stalling import STALL_S
 
@@ -63,7 +64,7 @@ class LocalSegmentExecutor:
 
     async def run(self, task: SegmentTask, on_progress: ProgressCallback) -> EncodedSegment:
         """Errors: ProcessFailedError (a hang included), ResourceError on a full disk."""
-        partial = task.output.with_suffix(f".partial{task.output.suffix}")
+        partial = cleared(task.output.with_suffix(f".partial{task.output.suffix}"))
         try:
             writing = task.model_copy(update={"output": partial})
             ran = await self._encode(writing, on_progress)

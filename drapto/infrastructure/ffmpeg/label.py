@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from drapto.core.json_text import dumps, loads
+from drapto.infrastructure.files import cleared
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Label:
             return False
 
     def write(self) -> None:
-        self._path.write_text(dumps(self._facts()))
+        cleared(self._path).write_text(dumps(self._facts()))
 
     @property
     def _path(self) -> Path:

@@ -25,6 +25,7 @@ from drapto.infrastructure.ffmpeg.label import Label
 from drapto.infrastructure.ffmpeg.packets import Check, no_check
 from drapto.infrastructure.ffmpeg.rewrap import require_space
 from drapto.infrastructure.ffmpeg.transport_stream import CLOCK_HZ, move_clock
+from drapto.infrastructure.files import cleared
 
 MENDED_NAME = "one_clock.ts"
 
@@ -83,7 +84,7 @@ def mend(
 
 def _write(path: Path, out: Path, moves: Sequence[tuple[int, int]], check: Check) -> None:
     """`out` appears when it is whole."""
-    partial = out.with_name(f".{out.name}.partial")
+    partial = cleared(out.with_name(f".{out.name}.partial"))
     try:
         move_clock(path, partial, moves, check)
         with partial.open("rb") as file:

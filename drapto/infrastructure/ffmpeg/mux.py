@@ -33,6 +33,7 @@ from drapto.infrastructure.ffmpeg.language_tags import write_language_tags
 from drapto.infrastructure.ffmpeg.metadata_file import COVER_TYPES, cover_names, metadata_text
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, time_watcher
 from drapto.infrastructure.ffmpeg.run import run_writer
+from drapto.infrastructure.files import cleared
 from drapto.infrastructure.stalling import STALL_S
 
 MOVIE_TIMESCALE = 48_000  # at least this many ticks a second for MP4 edit lists: one per sample
@@ -80,8 +81,8 @@ async def mux(
         covers=covers,
         color=color or plan.video.source.color,
     )
-    inputs.metadata.write_text(metadata_text(plan, shift_s), encoding="utf-8", newline="")
-    partial = out.with_suffix(f".partial{out.suffix}")
+    cleared(inputs.metadata).write_text(metadata_text(plan, shift_s), encoding="utf-8", newline="")
+    partial = cleared(out.with_suffix(f".partial{out.suffix}"))
     try:
         await run_writer(
             [ffmpeg, *mux_arguments(plan, inputs, shift_s, partial)],
@@ -282,6 +283,8 @@ async def _extract_covers(
         return {}
     tracks = [plan_.source for plan_ in plan.tracks if plan_.source.is_cover_art]
     files = {t.index: work_dir / f"cover-{t.index}.{COVER_TYPES[t.codec][1]}" for t in tracks}
+    for file in files.values():
+        cleared(file)
     if files:
         await run_writer(
             [ffmpeg, *cover_arguments(source.path, files)],

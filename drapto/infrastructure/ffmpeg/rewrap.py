@@ -39,6 +39,7 @@ from drapto.infrastructure.ffmpeg.packets import (
     pictures,
     video_stream,
 )
+from drapto.infrastructure.files import cleared
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -82,7 +83,7 @@ def rewrap(
     require_space(path, indexed.table.size_bytes, out.parent)
     schedule = _schedule(indexed)
     kind = _CONTAINERS[out.suffix]
-    partial = out.with_name(f".{out.name}.partial")
+    partial = cleared(out.with_name(f".{out.name}.partial"))
     try:
         _copy(path, stream_index, indexed, schedule, partial, kind, check)
         found = read_rewrapped(partial, indexed, check)

@@ -39,6 +39,7 @@ from drapto.core.tracks import VideoTrackFile
 from drapto.infrastructure.ffmpeg.dolby_vision_box import add_record
 from drapto.infrastructure.ffmpeg.opening import open_container
 from drapto.infrastructure.ffmpeg.parameter_sets import ParameterSets
+from drapto.infrastructure.files import cleared
 
 if TYPE_CHECKING:
     import av
@@ -135,7 +136,7 @@ def _write(
     pts = (index.pts - index.pts[0]) * ticks
     shown = np.concatenate([part.shown + part.start for part in parts])
     dts = decode_times(shown, pts)
-    partial_file = out.with_suffix(f".partial{out.suffix}")
+    partial_file = cleared(out.with_suffix(f".partial{out.suffix}"))
     try:
         times = _Times(pts, dts, index.duration * ticks, Fraction(1, timescale))
         _mux_parts(parts, times, partial_file, inline, aspect, stop)

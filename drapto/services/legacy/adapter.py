@@ -252,6 +252,7 @@ class ScriptSegmentExecutor:
         """Errors: as `Scripts.call`; ScriptContractError if there is no output."""
         what = f"Legacy encoding of segment {task.segment.index}"
         partial = task.output.with_suffix(f".partial{task.output.suffix}")
+        partial.unlink(missing_ok=True)  # a link there would be followed by the script
         variables = encoding_variables(
             task, partial, file=_own_file(task), vmaf_target=self._vmaf_target
         )
