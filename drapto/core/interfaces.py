@@ -214,7 +214,7 @@ class SegmentInspector(Protocol):
     async def accept(self, task: SegmentTask, written: Path, use: ProcessUse) -> EncodedSegment:
         """Decode `written` from end to end, count and hash it, and rename it to `task.output`.
 
-        Errors: OSError if there is no such file.
+        Errors: PublishError if there is no such file, ResourceError if the disk fails.
         """
         ...
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from drapto.core.errors import ResourceError
+from drapto.core.errors import PublishError, ResourceError
+from drapto.core.interfaces import ProcessUse
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
+from drapto.infrastructure.ffmpeg.inspector import DecodingInspector
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.infrastructure.ffmpeg.video_track import write_video_track
 from drapto.infrastructure.files import cleared, translate
@@ -32,6 +34,17 @@ async def test_link_where_a_piece_is_written_costs_the_source_nothing(tmp_path: 
     await write_video_track([done], video.index, tmp_path / "joined.mp4")
     assert source.read_bytes() == before
     assert done.frames == 72
+
+
+async def test_segment_that_is_gone_before_it_was_read_back_is_no_fault_of_the_encoder(
+    tmp_path: Path,
+) -> None:
+    reader = PyAvReader()
+    media = await reader.probe(clips.simple(tmp_path))
+    video = await reader.open_video(media, media.tracks[0], tmp_path)
+    (task,) = tasks_for(video, tmp_path, 0, 72)
+    with pytest.raises(PublishError, match="Something removed it"):
+        await DecodingInspector().accept(task, tmp_path / "gone.mkv", ProcessUse())
 
 
 def test_only_the_link_is_cleared(tmp_path: Path) -> None:

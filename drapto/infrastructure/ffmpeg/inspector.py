@@ -16,13 +16,20 @@ from drapto.core.interfaces import ProcessUse
 from drapto.core.segments import EncodedSegment, SegmentTask
 from drapto.infrastructure.ffmpeg.decode import decode_segment
 from drapto.infrastructure.ffmpeg.metadata_insertion import insert
+from drapto.infrastructure.files import translate
 from drapto.infrastructure.fingerprint import file_digest
 
 
 class DecodingInspector:
     async def accept(self, task: SegmentTask, written: Path, use: ProcessUse) -> EncodedSegment:
-        """Errors: OSError if there is no such file; InputError if the source's metadata cannot be
-        read any more."""
+        """Errors: PublishError if there is no such file, ResourceError if the disk fails;
+        InputError if the source's metadata cannot be read any more."""
+        try:
+            return await self._accept(task, written, use)
+        except OSError as error:
+            raise translate(error, f"The finished segment {written} cannot be read back") from error
+
+    async def _accept(self, task: SegmentTask, written: Path, use: ProcessUse) -> EncodedSegment:
         if task.settings.dynamic_metadata.is_any:
             await insert(task, written)
         size_bytes = (await anyio.Path(written).stat()).st_size
