@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from drapto.core.errors import UsageError
 from drapto.core.interfaces import Encoder, EncodingService, SourceVideo
 from drapto.core.job import EncodeOptions
@@ -9,6 +11,11 @@ from drapto.core.media import ColorInfo, CropRect
 from drapto.core.segments import VideoSettings
 from drapto.services.encoding.dynamic_metadata import decide_metadata
 from drapto.services.segmentation.service import frames_in
+
+
+# SVT-AV1 refuses more ("The maximum allowed frame rate is 240 fps"). Segments are numbered frame by
+# frame and get the source's own times when they are joined, so their rate need not be the true one.
+MOST_FRAMES_PER_S = Fraction(240)
 
 
 def video_settings(
@@ -34,7 +41,7 @@ def video_settings(
         preset=options.preset,
         crop=crop,
         color=color,
-        frame_rate=frame_rate,
+        frame_rate=min(frame_rate, MOST_FRAMES_PER_S),
         width=width,
         height=height,
         source_width=video.track.width or 0,

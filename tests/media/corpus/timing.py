@@ -69,6 +69,27 @@ ENTRIES: tuple[Entry, ...] = (
         mp4=True,
     ),
     Entry(
+        "fps_1000",
+        picture("fast.mp4", rate="1000", frames=60),
+        Truth(
+            "A thousand frames a second, as high-speed cameras record.",
+            frames=60,
+            times_s=even(60, 1000),
+            **_SMALL,
+        ),
+        mp4=True,
+    ),
+    Entry(
+        "gap_of_1_h",
+        picture("gap.mkv", filters=at_ticks(r"40*N+3600000*gte(N\,12)", 1000)),
+        Truth(
+            "Nothing happens for an hour between two frames, as cameras that watch a door record.",
+            frames=24,
+            times_s=tuple(n / 25 + 3600 * (n >= 12) for n in range(24)),
+            **_SMALL,
+        ),
+    ),
+    Entry(
         "equal_timestamps",
         hostile.equal_timestamps,
         Truth(
