@@ -138,6 +138,7 @@ class Track(Value):
     interlaced: bool = False  # by the stream's own flag; what it really is, detection finds out
     rotation_deg: int = 0  # clockwise turn a player applies: 0, 90, 180, 270
     mirrored: bool = False
+    captions: bool = False  # closed captions (CEA-608, CEA-708) within the pictures
     profile: str | None = None
     color: ColorInfo = ColorInfo()
 

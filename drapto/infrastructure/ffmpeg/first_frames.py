@@ -61,6 +61,7 @@ class FirstFrames:
     dolby_vision: DolbyVision | None = None
     rotation_deg: int = 0
     mirrored: bool = False
+    captions: bool = False
 
 
 def look_at_first_frames(path: Path, stream_index: int, codec: str) -> FirstFrames:
@@ -110,4 +111,5 @@ def _merge(found: FirstFrames, frame: VideoFrame, codec: str) -> FirstFrames:
         or dolby_vision_of_frame(data.get("DOVI_METADATA", b""), codec, transfer),
         rotation_deg=rotation if first else found.rotation_deg,
         mirrored=mirrored if first else found.mirrored,
+        captions=found.captions or "A53_CC" in data,
     )

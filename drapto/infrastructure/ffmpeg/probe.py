@@ -276,6 +276,7 @@ def _completed(path: Path, track: Track, asked: StreamFacts | None) -> Track:
         update={
             "rotation_deg": frames.rotation_deg,
             "mirrored": frames.mirrored,
+            "captions": frames.captions,
             "color": _color(track.color, frames, asked),
         }
     )

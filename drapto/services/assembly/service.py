@@ -247,6 +247,11 @@ def _notes(media: MediaInfo, video: Track, container: Container) -> tuple[str, .
         notes.append(
             "The picture's format has transparency, which is lost: the encoder has no place for it"
         )
+    if video.captions:
+        notes.append(
+            "The closed captions within the pictures (CEA-608, CEA-708) are not carried over; "
+            "another program has to save them as subtitles first"
+        )
     nested = sum(chapter.depth > 0 for chapter in media.chapters)
     if nested:
         notes.append(f"{count(nested, 'chapter')} within other chapters: kept, but beside them")

@@ -37,6 +37,8 @@ def picture_rows(
     if source.has_alpha:
         lost = "the encoder has no place for transparency"
         yield named("alpha", VIDEO, "transparency", "none", lost)
+    if source.captions:
+        yield named("captions", VIDEO, "within the pictures", "none", "they are not carried over")
     yield from _uniform_rows(facts)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.media import clips, containers, hostile, joined, odd
+from tests.media import captions, clips, containers, hostile, joined, odd
 from tests.media.clips import tone, x264
 from tests.media.corpus.entry import Entry, Sound, Truth, even
 from tests.media.corpus.recipes import HEIGHT, WIDTH, picture
@@ -42,6 +42,19 @@ ENTRIES: tuple[Entry, ...] = (
             audio=(Sound("aac", duration_s=None),),
             **_SMALL,
         ),
+    ),
+    Entry(
+        "ts_captions",
+        captions.captioned,
+        Truth(
+            "Closed captions (CEA-608) within the pictures.",
+            frames=24,
+            times_s=even(24, 24),
+            says=("closed captions within the pictures",),
+            named=frozenset({"captions"}),
+            **_SMALL,
+        ),
+        mp4=True,
     ),
     Entry(
         "ts_clock_wraps",
