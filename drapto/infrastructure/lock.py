@@ -112,7 +112,7 @@ class JobLock:
 @asynccontextmanager
 async def only_one(path: Path, *, poll_s: float = 0.5) -> AsyncIterator[None]:
     """Wait until no other process is in here with the same `path`. Errors: OSError."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         while True:
             try:

@@ -206,9 +206,8 @@ class _JsonLines(_Lines):
         data = (("\n" if self._torn else "") + line + "\n").encode()
         with self._lock:
             try:
-                descriptor = os.open(
-                    self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644
-                )
+                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+                descriptor = os.open(self._path, flags, 0o600)
             except OSError:
                 return
             try:

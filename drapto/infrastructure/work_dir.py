@@ -10,7 +10,8 @@ It lies beside the output, on the same file system, so that publishing is a rena
 holds, name by name: `docs/state.md`.
 
 Promised: made with mode 0700; never reached through a symbolic link; never taken over unless a
-job left it; removal touches nothing but what is ours.
+job of this user left it and nobody else could write to it; removal touches nothing but what
+is ours.
 
 Contract test: tests/infrastructure/test_work_dir.py.
 """
@@ -147,7 +148,15 @@ class WorkDir:
                 f"The work directory {self.path} belongs to another user.",
                 hint="Name another place with --work-dir.",
             )
+        with suppress(PermissionError):  # a file system without permissions
+            self.path.chmod(0o700)
         names = {path.name for path in self.path.iterdir()}
+        if names and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise PublishError(
+                f"Others could write to the work directory {self.path}, so nobody knows what they "
+                "put there.",
+                hint="Remove it, or name another place with --work-dir.",
+            )
         if names and LOCK_NAME not in names:
             raise UsageError(
                 f"{self.path} is in the way of the work directory and was not made by Drapto.",

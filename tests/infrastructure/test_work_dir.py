@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from drapto.core.errors import PublishError, ResourceError, UsageError
+from drapto.core.errors import DraptoError, PublishError, ResourceError, UsageError
 from drapto.infrastructure import logging as drapto_logging
 from drapto.infrastructure import work_dir
-from drapto.infrastructure.work_dir import WorkDir
+from drapto.infrastructure.files import write_atomically
+from drapto.infrastructure.journal import FileJournal
+from drapto.infrastructure.work_dir import SUB_DIRECTORIES, WorkDir
 from tests.infrastructure.full_disks import read_only_directory, small_disk
 
 
@@ -174,6 +177,64 @@ def test_another_users_directory_is_not_taken_over(tmp_path: Path) -> None:
         WorkDir.for_output(tmp_path / "out.mkv").locked(),
     ):
         pass
+
+
+def test_one_that_others_may_enter_is_closed_to_them(tmp_path: Path) -> None:
+    folder = tmp_path / ".out.mkv.drapto"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with WorkDir.for_output(tmp_path / "out.mkv").locked() as work:
+        assert work.path.stat().st_mode & 0o777 == 0o700
+
+
+def test_one_that_others_could_write_to_is_not_trusted(tmp_path: Path) -> None:
+    work = WorkDir.for_output(tmp_path / "out.mkv")
+    with work.locked():
+        (work.segments / "00000.mkv").write_bytes(b"x")
+    work.path.chmod(0o770)
+    with pytest.raises(PublishError, match="Others could write"), work.locked():
+        pass
+    assert (work.segments / "00000.mkv").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["lock", "journal.jsonl", "checkpoint.json", "manifest.json", "log.jsonl"]
+)
+async def test_no_file_in_it_is_written_through_a_link(name: str, tmp_path: Path) -> None:
+    """Somebody put a link in the place of a file while the directory was open to him."""
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    folder = tmp_path / ".out.mkv.drapto"
+    folder.mkdir()
+    (folder / "lock").touch()
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(precious)
+    try:
+        with WorkDir.for_output(tmp_path / "out.mkv").locked() as work:
+            drapto_logging.job_logger(work.log_file, "job").info("a line")
+            journal = FileJournal(work.path)
+            with suppress(DraptoError):
+                await journal.append({"entry": "x"})
+            await journal.write_checkpoint({"state": "x"})
+            await journal.aclose()
+            write_atomically(work.manifest_file, b"x")
+    except DraptoError as error:
+        assert str(folder) in error.message
+    assert precious.read_text() == "precious"
+
+
+async def test_everything_in_it_is_private(tmp_path: Path) -> None:
+    with WorkDir.for_output(tmp_path / "out.mkv").locked() as work:
+        drapto_logging.job_logger(work.log_file, "job").info("a line")
+        journal = FileJournal(work.path)
+        await journal.append({"entry": "x"})
+        await journal.write_checkpoint({"state": "x"})
+        await journal.aclose()
+        write_atomically(work.manifest_file, b"x")
+        modes = {path.name: path.stat().st_mode & 0o777 for path in work.path.iterdir()}
+    files = {name: mode for name, mode in modes.items() if name not in SUB_DIRECTORIES}
+    assert len(files) == 5
+    assert set(files.values()) == {0o600}
 
 
 def test_a_read_only_directory_is_told_with_a_way_out(tmp_path: Path) -> None:
