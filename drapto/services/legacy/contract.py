@@ -9,6 +9,7 @@ a script leaves out is not reported, and nobody compares it.
 from __future__ import annotations
 
 import re
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, NoReturn, Self, TypeVar
 
@@ -80,6 +81,8 @@ def parse_mastering(text: str) -> MasteringDisplay:
     if found is None:
         raise ValueError("is not G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)")
     numbers = [float(number) for number in found.groups()]
+    if not all(map(isfinite, numbers)):
+        raise ValueError("holds a number that is too large")
     green, blue, red, white, luminance = zip(numbers[::2], numbers[1::2], strict=True)
     return MasteringDisplay(
         green=green,
@@ -110,6 +113,8 @@ def _readable(parse: object) -> AfterValidator:
     return AfterValidator(check)
 
 
+# A name of ffmpeg's, such as 'bt2020nc'. It becomes a part of a filter graph, so no more than that.
+Word = Annotated[str, Field(pattern=r"^[a-z0-9_+.-]{1,40}$")]
 Frame = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -117,11 +122,11 @@ Count = Annotated[int, Field(ge=1)]
 class ColorReport(Value):
     """Colour tags as ffmpeg spells them; null where the stream says nothing."""
 
-    primaries: str | None = None
-    transfer: str | None = None
-    matrix: str | None = None
-    range: str | None = None
-    chroma_location: str | None = None
+    primaries: Word | None = None
+    transfer: Word | None = None
+    matrix: Word | None = None
+    range: Word | None = None
+    chroma_location: Word | None = None
     mastering_display: Annotated[str, _readable(parse_mastering)] | None = None
     content_light: Annotated[str, _readable(parse_light)] | None = None
     dolby_vision: DolbyVision | None = None
@@ -183,6 +188,7 @@ class EncodingReport(Value):
 
     frames: Frame
     crf: float | None = None
+    deinterlaced: bool = False
 
 
 def read_report(run: ScriptRun, model: type[Report], *, what: str) -> Report:
