@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 from tests.media.clips import ffmpeg, pattern, x264
@@ -21,7 +22,7 @@ def captioned(directory: Path) -> Path:
     ffmpeg(*pattern(24, size="96x64"), *x264(bframes=0, extra="slices=1"), plain)
     data = plain.read_bytes()
     edges = [0, *(found.start() for found in _SLICE.finditer(data)), len(data)]
-    parts = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [data[a:b] for a, b in pairwise(edges)]
     marked.write_bytes(_SEI.join(parts))
     ffmpeg("-i", marked, "-c", "copy", out)
     return out

@@ -12,7 +12,6 @@ from drapto.core.segments import VideoSettings
 from drapto.services.encoding.dynamic_metadata import decide_metadata
 from drapto.services.segmentation.service import frames_in
 
-
 # SVT-AV1 refuses more ("The maximum allowed frame rate is 240 fps"). Segments are numbered frame by
 # frame and get the source's own times when they are joined, so their rate need not be the true one.
 MOST_FRAMES_PER_S = Fraction(240)
