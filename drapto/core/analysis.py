@@ -19,6 +19,13 @@ class Interlacing(StrEnum):
     MIXED = "mixed"
 
 
+class FieldOrder(StrEnum):
+    """Which field of a frame is the earlier one."""
+
+    TOP_FIRST = "tff"
+    BOTTOM_FIRST = "bff"
+
+
 class Scene(Value):
     """Frames [start, end) between two cuts, and how hard they are to encode."""
 
@@ -88,7 +95,14 @@ class CropSettled:
     decision: CropDecision
 
 
-Finding = CutFound | CropSettled
+@dataclass(frozen=True)
+class InterlacingSoFar:
+    """What the frames looked like until now; said when it is first known and when it changes."""
+
+    interlacing: Interlacing
+
+
+Finding = CutFound | CropSettled | InterlacingSoFar
 
 
 class VideoAnalysis(Value):
@@ -104,6 +118,7 @@ class VideoAnalysis(Value):
     crop: CropDecision = CropDecision()
     color: ColorInfo = ColorInfo()
     interlacing: Interlacing = Interlacing.PROGRESSIVE
+    field_order: FieldOrder | None = None  # None: neither fields nor flags tell
     grain: float = 0.0  # noise standard deviation of flat luma areas, 8-bit code values
     black_frames: tuple[tuple[int, int], ...] = ()  # [start, end) runs
     flash_frames: tuple[int, ...] = ()

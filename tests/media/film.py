@@ -143,13 +143,14 @@ def interlaced(fields: Planes, *, top_first: bool = True) -> Planes:
     return frames
 
 
-def telecined(planes: Planes) -> Planes:
-    """2:3 pulldown, top field first: every four frames become five."""
+def telecined(planes: Planes, *, top_first: bool = True) -> Planes:
+    """2:3 pulldown: every four frames become five."""
     frames = []
+    later = slice(1, None, 2) if top_first else slice(0, None, 2)
     for a, b, c, d in zip(*(planes[i::4] for i in range(4)), strict=False):
-        for top, bottom in ((a, a), (b, b), (b, c), (c, d), (d, d)):
-            frame = top.copy()
-            frame[1::2] = bottom[1::2]
+        for first, second in ((a, a), (b, b), (b, c), (c, d), (d, d)):
+            frame = first.copy()
+            frame[later] = second[later]
             frames.append(frame)
     return np.stack(frames)
 

@@ -15,7 +15,7 @@ import anyio
 import numpy as np
 import pytest
 
-from drapto.core.analysis import CropSettled, CutFound
+from drapto.core.analysis import CropSettled, CutFound, InterlacingSoFar
 from drapto.core.errors import InputError, UsageError
 from drapto.core.interfaces import DetectionService
 from drapto.core.job import EncodeOptions
@@ -220,4 +220,4 @@ def test_cuts_come_out_while_the_film_is_still_running(tmp_path: Path) -> None:
         if isinstance(finding, CutFound) and progress[-1] < 64:
             early.append(finding.frame)
     assert early == [40]
-    assert kinds == [CropSettled, CutFound, Analyzed]
+    assert kinds == [CropSettled, InterlacingSoFar, CutFound, Analyzed]

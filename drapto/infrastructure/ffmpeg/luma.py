@@ -50,9 +50,6 @@ _PLANAR_16 = re.compile(r"(yuva?4[0-4]{2}p|gray)(9|10|12|14|16)le")
 # FFmpeg itself uses one thread more than cores for frame threading, and at most 16.
 _MAX_THREADS = 16
 
-# AVFieldOrder of libavcodec: TT=2, BB=3, TB=4 (bottom shown first), BT=5 (top shown first).
-_TOP_FIRST_ORDERS = frozenset({2, 5})
-
 
 @dataclass(frozen=True)
 class _Layout:
@@ -80,7 +77,7 @@ class PyAvLumaReader:
         with container:
             stream.thread_type = "AUTO"
             stream.codec_context.thread_count = self._threads
-            top_first = int(getattr(stream.codec_context, "field_order", 0)) in _TOP_FIRST_ORDERS
+            orders = _FieldOrders()
             layouts: dict[str, _Layout] = {}
             last_pts: int | None = None
             size = _track_size(video)
@@ -110,9 +107,49 @@ class PyAvLumaReader:
                     bit_depth=layout.bit_depth,
                     shape=shape,
                     interlaced=frame.interlaced_frame,
-                    top_field_first=top_first,
+                    top_field_first=frame.interlaced_frame and orders.top_first(frame),
                     damaged=after_error or frame.is_corrupt,
                 )
+
+
+class _FieldOrders:
+    """Which field of a frame is shown first, by the frame's own flag.
+
+    PyAV does not hand that flag out, and what containers say is of little use: libavformat 62
+    calls a Matroska file whose top field is shown first 'top coded, bottom shown first'. The
+    filter `select` can ask for it; frames go through as references.
+    """
+
+    def __init__(self) -> None:
+        self._graph: Any = None
+        self._form: tuple[int, int, str] | None = None
+
+    def top_first(self, frame: av.VideoFrame) -> bool:
+        import av
+
+        form = (frame.width, frame.height, frame.format.name)
+        if form != self._form:
+            self._graph, self._form = _top_first_graph(*form), form
+        self._graph.push(frame)
+        try:
+            self._graph.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return False
+        return True
+
+
+def _top_first_graph(width: int, height: int, pixel_format: str) -> Any:
+    from av.filter import Graph
+
+    graph: Any = Graph()
+    size = {"width": width, "height": height, "format": pixel_format}
+    graph.link_nodes(
+        graph.add_buffer(**size, time_base=Fraction(1, 1000)),
+        graph.add("select", "eq(interlace_type,TOPFIRST)"),
+        graph.add("buffersink"),
+    )
+    graph.configure()
+    return graph
 
 
 def _open(video: SourceVideo) -> tuple[InputContainer, VideoStream]:

@@ -10,25 +10,29 @@ FFmpeg's idet filter; the decision rules here are our own).
 - Interlaced video: the field that comes first in time weaves with the frame before's second
   field as well as with its own partner; the other pairing, three fields apart, is far worse.
 - Telecine (2:3 pulldown) repeats a field: one field stands still while the other moves, in two
-  of five frames, always the same two. Camera video never does that.
+  of five frames, always the same two. Camera video never does that. Where coding noise hides it,
+  the two other pairings still show the rhythm: in two of five frames they are alike, as in film,
+  and in the three between them one is better, always the same one.
 
 Fine detail that moves up or down lies between these: a picture moved by whole lines can weave
 better with the frame before than movement to the side ever would. So a frame must fit one
 picture in all three numbers, or it says nothing; frames that contradict each other (a field
 order that changes, a repeated field out of step) say nothing either; and where too little is
-left, the flags decide. Films whose truth is known: tests/services/detection/test_interlacing.py.
+left, the flags decide. Where the flags say interlaced, less is asked of the pixels to agree.
+Films whose truth is known: tests/services/detection/test_interlacing.py.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from statistics import fmean
 
 import numpy as np
 
-from drapto.core.analysis import Interlacing
+from drapto.core.analysis import FieldOrder, Interlacing
 from drapto.core.interfaces import LumaFrame
 from drapto.services.detection.features import U8, CombFeatures, FeatureBackend
 
@@ -50,6 +54,10 @@ _MIN_VOTES = 3
 _MIN_SHARE = 0.3  # of moving frames that tell the field order, for interlaced
 _ONE_SIDED = 0.85  # of the votes for a field order; of repeated fields in step with pulldown
 _CYCLE = 5  # frames of 2:3 pulldown
+_MIXED_FRAMES = 3  # of the five whose fields are of two pictures, or beside such a one
+_MIN_CYCLES = 2
+_MIN_LEAN, _LEANS_MORE = 0.01, 2.0  # of a frame that leans; times that of one that does not
+_LIKE_FLAGGED_FIELDS = 0.6  # as _LIKE_FIELDS, where the flags say interlaced
 _CLEAR = 0.7  # of a group's votes
 _MAJORITY = 0.85  # of groups, or of flags
 
@@ -65,26 +73,58 @@ class _Sight(Enum):
     UNCLEAR = auto()
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """What one frame looked like beside the one before. `sight` None: nothing moves."""
+
+    number: int
+    sight: _Sight | None
+    comb: CombFeatures
+    flag: Interlacing
+
+    @property
+    def lean(self) -> float:
+        """How much better the top field goes with what was before than the bottom field, -1..1."""
+        both = self.comb.top_first + self.comb.bottom_first
+        return (self.comb.bottom_first - self.comb.top_first) / both if both else 0.0
+
+    @property
+    def is_whole(self) -> bool:
+        """Its fields go with each other better than with any before."""
+        return self.comb.own < min(self.comb.top_first, self.comb.bottom_first)
+
+
 _Seen = Sequence[tuple[int, _Sight]]  # (frame number, what was seen), moving frames only
 _REPEATED = (_Sight.TOP_REPEATED, _Sight.BOTTOM_REPEATED)
+# In 2:3 pulldown the field that comes second is repeated two frames after the other one.
+_SECOND_AFTER_FIRST = 2
 _KINDS = {
     _Sight.PROGRESSIVE: Interlacing.PROGRESSIVE,
     _Sight.TOP_FIRST: Interlacing.TOP_FIELD_FIRST,
     _Sight.BOTTOM_FIRST: Interlacing.BOTTOM_FIELD_FIRST,
 }
+_ORDERS = {
+    Interlacing.TOP_FIELD_FIRST: FieldOrder.TOP_FIRST,
+    Interlacing.BOTTOM_FIELD_FIRST: FieldOrder.BOTTOM_FIRST,
+}
 
 
 @dataclass
 class InterlacingDetector:
-    """`observe` every frame in order, then `decide`."""
+    """`observe` every frame in order, then `decide`, and `field_order` once that is decided."""
 
     backend: FeatureBackend
     _previous: U8 | None = None
-    _seen: list[tuple[int, _Sight]] = field(default_factory=list)
+    _frames: list[_Frame] = field(default_factory=list)
     _flagged: Counter[Interlacing] = field(default_factory=Counter)
+    _kinds: Counter[Interlacing] = field(default_factory=Counter)  # of groups that are over
+    _group: list[_Frame] = field(default_factory=list)
+    so_far: Interlacing | None = None  # after the first group
 
     def observe(self, frame: LumaFrame) -> None:
         self._flagged[_flag_of(frame)] += 1
+        if frame.number % _PERIOD == _GROUP:
+            self._close_group()
         if frame.number % _PERIOD >= _GROUP or frame.damaged:
             self._previous = None
             return
@@ -92,21 +132,100 @@ class InterlacingDetector:
         before, self._previous = self._previous, strips
         if before is None or before.shape != strips.shape or len(strips) < 8:
             return
-        sight = _see(self.backend.comb(strips, before))
-        if sight is not None:
-            self._seen.append((frame.number, sight))
+        comb = self.backend.comb(strips, before)
+        seen = _Frame(frame.number, _see(comb), comb, _flag_of(frame))
+        self._frames.append(seen)
+        self._group.append(seen)
+
+    def _close_group(self) -> None:
+        """Whoever wants to begin early cannot wait for `decide`."""
+        kind = _kind_of(self._group)
+        if kind is not None:
+            self._kinds[kind] += 1
+        self._group = []
+        self.so_far = _most(self._kinds or self._flagged)
 
     def decide(self) -> Interlacing:
         """The verdict. Without enough movement to see, the stream's flags decide."""
-        if _is_pulldown(self._seen):
+        if _is_pulldown(_moving(self._frames)):
             return Interlacing.TELECINED
-        groups: dict[int, list[tuple[int, _Sight]]] = {}
-        for number, sight in self._seen:
-            groups.setdefault(number // _PERIOD, []).append((number, sight))
-        kinds = Counter(kind for group in groups.values() if (kind := _kind_of(group)))
+        kinds = Counter(kind for group in _groups(self._frames) if (kind := _kind_of(group)))
         if kinds:
             return _most(kinds)
-        return _kind_of(self._seen) or _most(self._flagged)
+        return _kind_of(self._frames) or _most(self._flagged)
+
+    def field_order(self) -> FieldOrder | None:
+        """By the fields that were seen, else by the flags; None if neither tells."""
+        votes = Counter(o for group in _groups(self._frames) if (o := _order_of(group)))
+        votes = votes or Counter(o for o in (_order_of(self._frames),) if o)
+        if not votes:
+            votes += Counter({o: self._flagged[kind] for kind, o in _ORDERS.items()})
+        return votes.most_common(1)[0][0] if votes else None
+
+
+def _groups(frames: Sequence[_Frame]) -> Iterable[list[_Frame]]:
+    groups: dict[int, list[_Frame]] = {}
+    for frame in frames:
+        groups.setdefault(frame.number // _PERIOD, []).append(frame)
+    return groups.values()
+
+
+def _moving(frames: Sequence[_Frame]) -> _Seen:
+    return [(frame.number, frame.sight) for frame in frames if frame.sight is not None]
+
+
+def _order_of(group: Sequence[_Frame]) -> FieldOrder | None:
+    """By the rhythm of pulldown where it shows, else by what weaves with what."""
+    seen = _moving(group)
+    if _is_pulldown(seen):
+        beats = {field_repeated: _beat(seen, field_repeated) for field_repeated in _REPEATED}
+        after = (beats[_Sight.BOTTOM_REPEATED] - beats[_Sight.TOP_REPEATED]) % _CYCLE
+        return FieldOrder.TOP_FIRST if after == _SECOND_AFTER_FIRST else FieldOrder.BOTTOM_FIRST
+    kind = _kind_of(group)
+    if kind is Interlacing.TELECINED:
+        return _pulldown_by_weaves(group)
+    return None if kind is None else _ORDERS.get(kind)
+
+
+def _beat(seen: _Seen, field_repeated: _Sight) -> int:
+    """In which frame of the five this field is repeated most often."""
+    phases = Counter(number % _CYCLE for number, sight in seen if sight is field_repeated)
+    return phases.most_common(1)[0][0]
+
+
+def _pulldown_by_weaves(group: Sequence[_Frame]) -> FieldOrder | None:
+    """The field order if the pairings show pulldown's rhythm: three frames of five lean."""
+    by_phase = [[f for f in group if f.number % _CYCLE == phase] for phase in range(_CYCLE)]
+    if min(map(len, by_phase)) < _MIN_CYCLES:
+        return None
+    leans = [fmean(frame.lean for frame in frames) for frames in by_phase]
+    for first in range(_CYCLE):
+        places = [(first + step) % _CYCLE for step in range(_CYCLE)]
+        leaning, whole = places[:_MIXED_FRAMES], places[_MIXED_FRAMES:]
+        sign = 1 if leans[first] > 0 else -1
+        least = min(sign * leans[place] for place in leaning)
+        most = max(abs(leans[place]) for place in whole)
+        alike = all(f.is_whole for place in whole for f in by_phase[place])
+        if alike and least >= _MIN_LEAN and least >= _LEANS_MORE * most:
+            return FieldOrder.TOP_FIRST if sign > 0 else FieldOrder.BOTTOM_FIRST
+    return None
+
+
+def _fields_by_flag(group: Sequence[_Frame]) -> Interlacing | None:
+    """The field order that the flags name, if the pairings of the whole group lean that way."""
+    flagged = Counter(frame.flag for frame in group)
+    kind, count = flagged.most_common(1)[0] if flagged else (Interlacing.PROGRESSIVE, 0)
+    if kind not in _ORDERS or count < _MAJORITY * len(group) or len(group) < _GROUP // 2:
+        return None
+    own = fmean(frame.comb.own for frame in group)
+    near, far = (
+        fmean(frame.comb.top_first for frame in group),
+        fmean(frame.comb.bottom_first for frame in group),
+    )
+    if kind is Interlacing.BOTTOM_FIELD_FIRST:
+        near, far = far, near
+    agrees = far >= _MOVING * own and near - own <= _LIKE_FLAGGED_FIELDS * (far - own)
+    return kind if agrees and far - own >= _MIN_WEAVE else None
 
 
 def _most(kinds: Counter[Interlacing]) -> Interlacing:
@@ -123,10 +242,13 @@ def _flag_of(frame: LumaFrame) -> Interlacing:
     return Interlacing.TOP_FIELD_FIRST if frame.top_field_first else Interlacing.BOTTOM_FIELD_FIRST
 
 
-def _kind_of(seen: _Seen) -> Interlacing | None:
+def _kind_of(group: Sequence[_Frame]) -> Interlacing | None:
     """What frames close together say; None if too few of them say anything."""
-    if _is_pulldown(seen):
+    seen = _moving(group)
+    if _is_pulldown(seen) or _pulldown_by_weaves(group) is not None:
         return Interlacing.TELECINED
+    if (flagged := _fields_by_flag(group)) is not None:
+        return flagged
     votes = Counter(sight for _, sight in seen if sight in _KINDS)
     orders = votes[_Sight.TOP_FIRST], votes[_Sight.BOTTOM_FIRST]
     if max(orders) < _ONE_SIDED * sum(orders) or sum(orders) < _MIN_SHARE * len(seen):

@@ -12,8 +12,8 @@ tests/services/test_detection_contract.py). It promises:
     analysis = await detection.analyze(video, EncodeOptions(), lambda frames: None)
 
 The pass itself is `DetectionPass`, an iterator: `CutFound` and `CropSettled` come out as soon as
-they are final, `Analyzed` last. Whoever wants to start encoding while the rest is analysed
-listens with `on_finding`.
+they are final, `InterlacingSoFar` when it changes, `Analyzed` last. Whoever wants to start encoding
+while the rest is analysed listens with `on_finding`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ import anyio.to_thread
 import numpy as np
 import numpy.typing as npt
 
-from drapto.core.analysis import CropDecision, CropSettled, CutFound, Finding, VideoAnalysis
+from drapto.core.analysis import (
+    CropDecision,
+    CropSettled,
+    CutFound,
+    Finding,
+    InterlacingSoFar,
+    VideoAnalysis,
+)
 from drapto.core.errors import InputError, UsageError
 from drapto.core.interfaces import (
     FindingCallback,
@@ -129,7 +136,10 @@ class DetectionPass:
             self._pts.append(frame.pts)
             self._damaged += frame.damaged
             shapes.observe(frame)
+            said = combs.so_far
             combs.observe(frame)
+            if combs.so_far is not None and combs.so_far is not said:
+                yield InterlacingSoFar(combs.so_far)
             grain.observe(frame)
             if cropper is not None and not frame.damaged:
                 was_settled = cropper.settled
@@ -192,6 +202,7 @@ class DetectionPass:
             crop=crop,
             color=self.video.track.color,
             interlacing=combs.decide(),
+            field_order=combs.field_order(),
             grain=grain.level,
             black_frames=runs(black > 0),
             flash_frames=tuple(cutter.flashes),

@@ -17,13 +17,25 @@ from tests.media.film import Planes, source_of, write_film
 def findings(
     tmp_path: Path, planes: Planes, asked: EncodeOptions | None = None, **write: Any
 ) -> list[Finding]:
-    video = source_of(write_film(tmp_path / "film.mkv", planes, **write))
+    return findings_in(write_film(tmp_path / "film.mkv", planes, **write), asked)
+
+
+def findings_in(path: Path, asked: EncodeOptions | None = None) -> list[Finding]:
     detection = StreamingDetection(PyAvLumaReader(), NumpyBackend())
+    video = source_of(path)
     return list(detection.findings(video, asked or EncodeOptions(), lambda done: None))
 
 
 def analysed(tmp_path: Path, planes: Planes, **write: Any) -> VideoAnalysis:
-    last = findings(tmp_path, planes, **write)[-1]
+    return _analysis(findings(tmp_path, planes, **write))
+
+
+def found_in(path: Path) -> VideoAnalysis:
+    return _analysis(findings_in(path))
+
+
+def _analysis(found: list[Finding]) -> VideoAnalysis:
+    last = found[-1]
     assert isinstance(last, Analyzed)
     return last.analysis
 
