@@ -27,6 +27,8 @@ from drapto.core.state import StateManager
 from drapto.core.workshop import Workshop
 from drapto.services.detection.truth import settle_on_decoded
 from drapto.services.dry_run import dry_run
+from drapto.services.encoding.dynamic_metadata import decide_metadata
+from drapto.services.encoding.registry import encoder_named
 from drapto.services.job.context import JobContext
 from drapto.services.job.run import run_job
 from drapto.services.reporting import Reporter
@@ -67,7 +69,8 @@ class VideoOrchestrator:
     ) -> tuple[VideoAnalysis, SourceVideo, tuple[Segment, ...]]:
         """Probe, detect, plan. `source` is absolute. Errors: InputError.
 
-        What a job would warn of, such as that legacy had to serve, is among the notes.
+        What a job would warn of, such as that legacy had to serve, or metadata of frames that it
+        cannot carry over, is among the notes.
         """
         reader = self._workshop.reader
         media = await reader.probe(source)
@@ -84,7 +87,9 @@ class VideoOrchestrator:
             analysis = await stages.detection.analyze(video, options, lambda _frames: None)
             video, analysis = await settle_on_decoded(reader, video, analysis)
             segments = await stages.segmentation.plan(video, analysis, options)
-            notes = (*analysis.notes, *reporter.warnings)
+            codec = encoder_named(options.encoder).codec
+            metadata = decide_metadata(video, analysis.crop.rect, codec)
+            notes = (*analysis.notes, *metadata.notes, *reporter.warnings)
             return analysis.model_copy(update={"notes": notes}), video, segments
 
     async def probe(self, source: Path) -> tuple[MediaInfo, FrameIndex | None]:

@@ -249,3 +249,10 @@ async def test_a_record_without_metadata_is_told(tmp_path: Path) -> None:
     assert "no frame holds such metadata" in said
     assert rows_of(result)["dolby_vision"]["outcome"] == "named"
     assert probe_file(output).tracks[0].color.dolby_vision is None
+
+
+async def test_analyze_says_what_an_encode_would_lose(tmp_path: Path) -> None:
+    source = hdr.source(tmp_path, frames=12, rpu=hdr.each(hdr.rpu_7))
+    async with Drapto(Settings(state_dir=tmp_path)) as d:
+        found = await d.analyze(source)
+    assert [note for note in found.analysis.notes if "enhancement layer" in note]

@@ -112,9 +112,9 @@ def _hdr10_plus(nal: bytes) -> bytes | None:
     while at + 2 <= len(data):
         kind, at = _stepped(data, at)
         size, at = _stepped(data, at)
-        if kind == _USER_DATA_T35 and t35.is_hdr10_plus(data[at : at + size]):
-            return data[at : at + size]
-        at += size
+        message, at = data[at : at + size], at + size
+        if kind == _USER_DATA_T35 and at <= len(data) and t35.is_hdr10_plus(message):
+            return message
     return None
 
 

@@ -12,6 +12,7 @@ Tests: tests/infrastructure/ffmpeg/test_metadata_insertion.py.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -23,9 +24,12 @@ import anyio.to_thread
 from drapto.core import t35
 from drapto.core.bits import BitsError
 from drapto.core.dynamic_metadata import FrameMetadata
+from drapto.core.errors import ResourceError, SegmentFailedError
+from drapto.core.opening import file_url
 from drapto.core.segments import SegmentTask
 from drapto.infrastructure.ffmpeg.metadata_reading import of_segment
 from drapto.infrastructure.ffmpeg.obu import with_metadata
+from drapto.infrastructure.ffmpeg.opening import open_container
 
 if TYPE_CHECKING:
     import av
@@ -38,41 +42,56 @@ async def insert(task: SegmentTask, written: Path) -> None:
     """Give every frame of `written`, an AV1 file, the metadata of its frame in the source.
 
     A file that is no such thing, or has another number of frames, stays as it is: counting its
-    frames is what tells. Errors: InputError if the source cannot be read. Cancellable.
+    frames is what tells. Errors: InputError if the source cannot be read; ResourceError on a full
+    disk; SegmentFailedError if the file cannot be written. Cancellable.
     """
     await anyio.to_thread.run_sync(partial(_insert, task, written))
 
 
 def _insert(task: SegmentTask, written: Path) -> None:
-    check = anyio.from_thread.check_cancelled
-    frames = of_segment(task, check)
+    import av
+
+    frames = of_segment(task, anyio.from_thread.check_cancelled)
     marked = written.with_suffix(f".marked{written.suffix}")
     try:
-        if _rewrite(written, marked, frames):
-            marked.replace(written)
+        with open_container(written) as source:
+            stream = source.streams.video[0]
+            packets = [packet for packet in source.demux(stream) if packet.size]
+            units = _marked(packets, frames)
+            if units is not None:
+                _write(marked, stream, packets, units)
+                marked.replace(written)
+    except (av.error.FFmpegError, IndexError, BitsError):
+        return  # no AV1 that can be read
     finally:
         marked.unlink(missing_ok=True)
 
 
-def _rewrite(written: Path, marked: Path, frames: Sequence[FrameMetadata]) -> bool:
-    """Copy the packets with their metadata; False if they are not those of the frames."""
+def _write(
+    marked: Path,
+    stream: VideoStream,
+    packets: Sequence[av.Packet[VideoStream]],
+    units: Sequence[bytes],
+) -> None:
+    """The same file with other bytes in its packets."""
     import av
 
+    options = {"fflags": "+bitexact"}
     try:
-        with av.open(f"file:{written}") as source:
-            stream = source.streams.video[0]
-            packets = [packet for packet in source.demux(stream) if packet.size]
-            units = _marked(packets, frames)
-            if units is None:
-                return False
-            options = {"fflags": "+bitexact"}
-            with av.open(f"file:{marked}", "w", format="matroska", options=options) as target:
-                copy = target.add_stream_from_template(stream, opaque=True)
-                for packet, unit in zip(packets, units, strict=True):
-                    target.mux_one(_copied(packet, unit, copy))
-    except (av.error.FFmpegError, IndexError, BitsError):
-        return False
-    return True
+        with av.open(file_url(marked), "w", format="matroska", options=options) as target:
+            copy = target.add_stream_from_template(stream, opaque=True)
+            for packet, unit in zip(packets, units, strict=True):
+                target.mux_one(_copied(packet, unit, copy))
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise ResourceError(
+                f"The metadata of {marked.name} cannot be written: no space is left in "
+                f"{marked.parent}.",
+                hint="Free some space, or name another work directory.",
+            ) from error
+        raise SegmentFailedError(
+            f"The frames' metadata cannot be written into {marked}: {error}."
+        ) from error
 
 
 def _marked(
