@@ -5,16 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.encode_options import Deinterlace
 from cli.options import ConfigFile, JsonFlag, Source
 
 if TYPE_CHECKING:
     from cli.runtime import Stop
 
 
-def analyze(source: Source, config: ConfigFile = None, json_object: JsonFlag = False) -> int:
+def analyze(
+    source: Source,
+    deinterlace: Deinterlace = None,
+    config: ConfigFile = None,
+    json_object: JsonFlag = False,
+) -> int:
     """Show what detection finds in INPUT, and the segments an encode would have.
 
-    The whole video is decoded once.
+    The whole video is decoded once, a telecined film twice.
     """
 
     async def body(stop: Stop) -> int:
@@ -24,7 +30,7 @@ def analyze(source: Source, config: ConfigFile = None, json_object: JsonFlag = F
         from drapto.api import Drapto
         from drapto.infrastructure.settings import load_settings
 
-        settings = load_settings(config_file=config).settings
+        settings = load_settings({"deinterlace": deinterlace}, config_file=config).settings
         with waiting(f"decoding {path(Path(source))}"):
             async with Drapto(settings) as drapto:
                 found = await drapto.analyze(Path(source), settings.encode_options())

@@ -18,6 +18,7 @@ def encode(
     preset: o.Preset = None,
     encoder: o.EncoderName = None,
     crop: o.Crop = None,
+    deinterlace: o.Deinterlace = None,
     audio: o.Audio = None,
     video_stream: o.VideoStream = None,
     strict_tracks: o.StrictTracks = False,
@@ -50,7 +51,8 @@ def encode(
     Run the same command again after an interruption and it goes on where it stopped.
     """
     flags = {
-        "crf": crf, "preset": preset, "encoder": encoder, "crop": crop, "audio": audio,
+        "crf": crf, "preset": preset, "encoder": encoder, "crop": crop,
+        "deinterlace": deinterlace, "audio": audio,
         "video_stream": video_stream, "workers": workers, "memory_gib": memory,
         "strict_tracks": _either(strict_tracks, no_strict_tracks),
         "keep_work": _either(keep_work, no_keep_work), "work_dir": work_dir,

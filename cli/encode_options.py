@@ -46,6 +46,11 @@ Crop = Annotated[str | None, _text(
     "--crop", "auto|off|W:H:X:Y", PICTURE,
     "Cut off black bars: where they are certain, never, or to this rectangle. (default: auto)",
 )]  # fmt: skip
+Deinterlace = Annotated[str | None, _text(
+    "--deinterlace", "auto|off|bwdif|bob|ivtc", PICTURE,
+    "Make whole pictures of fields: as the film needs, never, one or two of every frame, or those "
+    "of the film behind a telecine. (default: auto)",
+)]  # fmt: skip
 Audio = Annotated[str | None, _text(
     "--audio", "opus|copy|none", PICTURE,
     "Convert every audio track to Opus, copy it, or leave it out. (default: opus)",

@@ -51,6 +51,7 @@ def compare(
     preset: given.Preset = None,
     encoder: given.EncoderName = None,
     crop: given.Crop = None,
+    deinterlace: given.Deinterlace = None,
     audio: given.Audio = None,
     video_stream: given.VideoStream = None,
     config: ConfigFile = None,
@@ -69,7 +70,8 @@ def compare(
         from drapto.infrastructure.settings import load_settings
 
         flags = {
-            "crf": crf, "preset": preset, "encoder": encoder, "crop": crop, "audio": audio,
+            "crf": crf, "preset": preset, "encoder": encoder, "crop": crop,
+            "deinterlace": deinterlace, "audio": audio,
             "video_stream": video_stream,
         }  # fmt: skip
         stages = _stages(stage)

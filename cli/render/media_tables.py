@@ -10,6 +10,7 @@ from cli import text
 from cli.render.console import make_console, print_facts, print_table, write_line
 from cli.render.facts import Facts
 from drapto.api import Analysis
+from drapto.core.deinterlacing import done_by, said_of
 from drapto.core.json_text import dumps
 from drapto.core.media import ColorInfo, FrameIndex, MediaInfo, Track, TrackKind
 
@@ -46,6 +47,7 @@ def print_analysis(found: Analysis, *, json_object: bool) -> None:
             "video_stream": video.track.index,
             "frame_index": video.index.summary(),
             "analysis": analysis,
+            "deinterlacing": video.deinterlacing,
             "segments": [
                 {"index": s.index, "start": s.start, "end": s.end, "frames": s.frames,
                  "start_s": video.index.time_s(s.start)}
@@ -97,13 +99,14 @@ def _index_facts(index: FrameIndex) -> Facts:
 
 
 def _analysis_facts(found: Analysis) -> Facts:
-    analysis, index = found.analysis, found.video.index
+    analysis, video, index = found.analysis, found.video, found.video.index
     crop = analysis.crop
     facts = [
         *_index_facts(index),
         ("crop", f"{crop.rect or 'none'} (confidence {crop.confidence:.2f}) {crop.reason}".strip()),
         ("dynamic range", _color(analysis.color)),
-        ("scanning", str(analysis.interlacing)),
+        ("scanning", said_of(analysis.interlacing, analysis.field_order)),
+        ("deinterlacing", done_by(video.deinterlacing, len(video.coded))),
         ("grain", f"{analysis.grain:.2f} (standard deviation, 8-bit code values)"),
         ("scenes", str(len(analysis.scenes))),
         ("black frames", str(sum(end - start for start, end in analysis.black_frames))),

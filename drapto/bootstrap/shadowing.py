@@ -15,7 +15,7 @@ from drapto.bootstrap.reporting import flags_now
 from drapto.bootstrap.rollback import make_rollback
 from drapto.bootstrap.stages import legacy_stages, make_workshop, new_stages
 from drapto.core.errors import InputError
-from drapto.core.interfaces import EventSink
+from drapto.core.interfaces import EventSink, SourceVideo
 from drapto.core.json_text import dumps, loads
 from drapto.core.output_summary import OutputSummary
 from drapto.core.routing import Side
@@ -35,6 +35,8 @@ from drapto.infrastructure.process import start_detached
 from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
 from drapto.services.candidate import run_candidate
+from drapto.services.detection.deinterlacing import settle_on_shown
+from drapto.services.detection.truth import settle_on_decoded
 from drapto.services.gatekeeper import Gatekeeper
 from drapto.services.reporting import Everyone
 from drapto.services.rollback import RollbackManager
@@ -83,6 +85,8 @@ async def _measure(task: ShadowTask, binary: FfmpegBinary, place: Path) -> Measu
     video = await reader.open_video(
         media, reader.main_video(media, task.options.video_stream), place
     )
+    video, known = await settle_on_decoded(reader, video, task.analysis)
+    video, _ = await settle_on_shown(reader, video, known, task.options.deinterlace)
     source = Footage.of(video, crop=task.settings.crop)
 
     async def summary(path: Path) -> OutputSummary:
@@ -105,8 +109,16 @@ async def _measure(task: ShadowTask, binary: FfmpegBinary, place: Path) -> Measu
         primary=await summary(task.output),
         candidate=candidate,
         candidate_fault=fault,
-        source=await summarize_file(task.source, decode=False),
+        source=await _summary_of_source(task, video),
     )
+
+
+async def _summary_of_source(task: ShadowTask, video: SourceVideo) -> OutputSummary:
+    """With the frames that an output is to have: deinterlacing may make others of them."""
+    found = await summarize_file(task.source, decode=False)
+    if video.deinterlacing.is_off:
+        return found
+    return found.model_copy(update={"frames": len(video.index)})
 
 
 def detach(tasks: Sequence[ShadowTask], settings: Settings) -> None:

@@ -1,8 +1,9 @@
 """What the journal's entries add up to. Pure: `replay(entries)` is the state that wrote them.
 
 An entry that replaces an earlier fact by a different one drops what was built on the old one:
-a different frame index drops the analysis, a different analysis drops the plan, a different plan
-drops the segments it no longer holds, a new segment or audio track drops the assembled file.
+a different frame index drops the analysis, a different analysis drops the plan and how fields are
+put together, which drops the plan, too; a different plan drops the segments it no longer holds, a
+new segment or audio track drops the assembled file.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from drapto.core.analysis import VideoAnalysis
+from drapto.core.deinterlacing import Deinterlacing
 from drapto.core.entries import (
     AnalysisDone,
     AssemblyDone,
     AudioDone,
+    DeinterlacingSettled,
     Discarded,
     JobCreated,
     JobResumed,
@@ -53,6 +56,7 @@ _EARLIEST: Mapping[type, JobState] = {
     Probed: JobState.PROBING,
     AudioDone: JobState.PROBING,
     AnalysisDone: JobState.DETECTING,
+    DeinterlacingSettled: JobState.DETECTING,
     SegmentsPlanned: JobState.DETECTING,
     SegmentsAdded: JobState.DETECTING,
     SegmentDone: JobState.DETECTING,
@@ -75,6 +79,7 @@ class Checkpoint:
     routes: tuple[Route, ...] | None = None
     probed: Probed | None = None
     analysis: VideoAnalysis | None = None
+    deinterlacing: Deinterlacing | None = None
     plan: tuple[Segment, ...] | None = None
     plan_is_whole: bool = False  # False while segments are still being added to it
     segments: Mapping[int, EncodedSegment] = field(default_factory=dict)  # by segment index
@@ -136,13 +141,19 @@ def apply(checkpoint: Checkpoint, entry: JournalEntry) -> Checkpoint:
         case Probed() if counted.probed is None or _same_index(counted.probed, entry):
             return replace(counted, probed=entry)
         case Probed():
-            return replace(_without_video(counted), probed=entry, analysis=None)
+            return replace(
+                _without_video(counted), probed=entry, analysis=None, deinterlacing=None
+            )
         case AnalysisDone() if counted.analysis == entry.analysis:
             return counted
         case AnalysisDone() if counted.analysis is None:
             return replace(counted, analysis=entry.analysis)
         case AnalysisDone():
-            return replace(_without_video(counted), analysis=entry.analysis)
+            return replace(_without_video(counted), analysis=entry.analysis, deinterlacing=None)
+        case DeinterlacingSettled() if counted.deinterlacing == entry.deinterlacing:
+            return counted
+        case DeinterlacingSettled():
+            return replace(_without_video(counted), deinterlacing=entry.deinterlacing)
         case SegmentsPlanned():
             return _planned(counted, entry)
         case SegmentsAdded():

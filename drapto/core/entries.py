@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from drapto.core.analysis import VideoAnalysis
+from drapto.core.deinterlacing import Deinterlacing
 from drapto.core.errors import StateError
 from drapto.core.job import JobRequest, JobState
 from drapto.core.media import Value
@@ -78,6 +79,16 @@ class AnalysisDone(_Entry):
 
     entry: Literal["analysis_done"] = "analysis_done"
     analysis: VideoAnalysis
+
+
+class DeinterlacingSettled(_Entry):
+    """How fields are put together; segments count what that makes of the frames.
+
+    Not written where frames are taken as they are decoded.
+    """
+
+    entry: Literal["deinterlacing_settled"] = "deinterlacing_settled"
+    deinterlacing: Deinterlacing
 
 
 class SegmentsPlanned(_Entry):
@@ -149,6 +160,7 @@ JournalEntry = Annotated[
     | RoutesSettled
     | Probed
     | AnalysisDone
+    | DeinterlacingSettled
     | SegmentsPlanned
     | SegmentsAdded
     | SegmentDone

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from drapto.core.entries import JobCreated, SourceFingerprint
 from drapto.core.job import EncodeOptions
 
-ENCODE_REVISION = 1
+ENCODE_REVISION = 2
 """Goes up whenever the same options and source give other segments or another plan than before,
 so that nothing of an older version is mixed into a newer one's output."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from drapto.core.analysis import Finding, PictureShape, VideoAnalysis
+from drapto.core.analysis import FieldOrder, Finding, PictureShape, VideoAnalysis
+from drapto.core.deinterlacing import Deinterlacing, shown_index
 from drapto.core.dynamic_metadata import NONE_CARRIED, CarriedFrames
 from drapto.core.events import Event
 from drapto.core.job import EncodeOptions
@@ -45,6 +46,9 @@ class SourceVideo:
     and had to be rewrapped; other tracks of `origin` are to be moved by as much. Where the clock
     of the source jumped, `mended` is a copy of all of it on one clock, and `clock_changes` say what
     was changed: the other tracks are read from there.
+
+    `index` is the shown one once deinterlacing is settled; `coded`, of what the decoder yields, is
+    another only where `deinterlacing` makes it another (core/deinterlacing.py).
     """
 
     origin: MediaInfo
@@ -56,11 +60,50 @@ class SourceVideo:
     mended: Path | None = None
     clock_changes: tuple[ClockChange, ...] = ()
     carries: CarriedFrames = NONE_CARRIED  # how many frames have dynamic metadata
+    deinterlacing: Deinterlacing = Deinterlacing()
+    coded_index: FrameIndex | None = None  # None: `index` is that of the decoded frames
+
+    @property
+    def coded(self) -> FrameIndex:
+        """The index of what the decoder yields."""
+        return self.index if self.coded_index is None else self.coded_index
+
+    @property
+    def as_coded(self) -> SourceVideo:
+        """The same video as it was before deinterlacing was settled."""
+        return replace(self, index=self.coded, coded_index=None, deinterlacing=Deinterlacing())
+
+    def deinterlaced(self, work: Deinterlacing) -> SourceVideo:
+        """The same video with `index` counting what `work` makes of it."""
+        if work.is_off:
+            return self
+        coded = self.coded
+        return replace(self, index=shown_index(coded, work), coded_index=coded, deinterlacing=work)
 
     @property
     def media(self) -> MediaInfo:
         """The file to read the other tracks from: the source, or its mended copy."""
         return self.origin.model_copy(update={"path": self.mended}) if self.mended else self.origin
+
+
+@dataclass(frozen=True, eq=False)
+class FieldSeries:
+    """How the fields of every coded frame go with those of the frame before it.
+
+    Shapes (frames,), means of absolute luma differences in 8-bit codes over the part of the
+    picture where they are largest. `earlier_change` and `later_change` are how much the field that
+    comes first and the other one changed since the frame before; infinite where that is unknown.
+    `own_misfit` is how much worse the frame's own later field weaves with its earlier one than the
+    later field of the frame before does; `before_misfit` the other way round.
+    """
+
+    earlier_change: npt.NDArray[np.float64]
+    later_change: npt.NDArray[np.float64]
+    own_misfit: npt.NDArray[np.float64]
+    before_misfit: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.earlier_change)
 
 
 class MediaReader(Protocol):
@@ -78,6 +121,12 @@ class MediaReader(Protocol):
 
     async def corrected(self, video: SourceVideo) -> SourceVideo:
         """The same video with the index that decoding shows to be true."""
+        ...
+
+    async def field_series(
+        self, video: SourceVideo, order: FieldOrder, on_progress: ProgressCallback
+    ) -> FieldSeries:
+        """Decode all of `video` and compare its fields."""
         ...
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
+from drapto.core.deinterlacing import DeinterlaceChoice
 from drapto.core.media import CropRect, Value
 from drapto.core.routing import Mode, Route, RoutedStage
 from drapto.core.segments import VideoSettings
@@ -42,6 +43,7 @@ class EncodeOptions(Value):
     preset: int = 6
     encoder: str = "svt-av1"
     crop: Literal["auto", "off"] | CropRect = "auto"
+    deinterlace: DeinterlaceChoice = "auto"
     audio: Literal["opus", "copy", "none"] = "opus"
     strict_tracks: bool = False  # refuse, rather than name, a track the container cannot hold
     video_stream: int | None = None  # 0-based among the video streams; None: the main one

@@ -5,13 +5,15 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+from drapto.core.deinterlacing import Deinterlacing
 from drapto.core.dynamic_metadata import DynamicMetadata
 from drapto.core.facts import PictureForm
+from drapto.core.field_filters import FieldStretch
 from drapto.core.media import ColorInfo, CropRect, Value
 
 
 class Segment(Value):
-    """Frames [start, end) of the frame index.
+    """Frames [start, end) of the frame index: the shown one, where deinterlacing makes another.
 
     `path` names a file into which legacy segmentation has cut them. Legacy encoding reads it if
     it is still there; everyone else reads the range of the source, which is always right.
@@ -46,6 +48,7 @@ class VideoSettings(Value):
     source_height: int
     source_bit_depth: int = 8
     sample_aspect_ratio: Fraction | None = None
+    deinterlacing: Deinterlacing = Deinterlacing()  # what becomes of single frames, tasks say
     dynamic_metadata: DynamicMetadata = DynamicMetadata()  # put in after encoding, frame by frame
     keyint: int = 240  # frames
     lp: int = 2  # SVT-AV1's level of parallelism for most segments; threads of the other encoders
@@ -56,7 +59,8 @@ class SegmentTask(Value):
 
     The decoder starts at `seeks_s[attempt]` (None: at the beginning of the file), each entry
     an earlier point than the one before, and drops every frame outside [first_pts, end_pts),
-    both in the stream's `time_base`. `end_pts` None: to the end.
+    both in `time_base`, the stream's own. `end_pts` None: to the end. With `fields` the frames are
+    first made from those of the source, and the timestamps are those of what is made.
     """
 
     segment: Segment
@@ -70,6 +74,7 @@ class SegmentTask(Value):
     output: Path
     frame_pts: tuple[int, ...] = ()  # whose dynamic metadata frame n of the output gets, in the
     # stream's own time base; empty where none is carried
+    fields: FieldStretch | None = None  # None: the frames are taken as they are decoded
     attempt: int = 0
     lp: int = 2  # SVT-AV1's level of parallelism for this run: its speed and memory, not its bytes
 

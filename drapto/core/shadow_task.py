@@ -73,7 +73,7 @@ class ShadowTask(Value):
         usual, asked = EncodeOptions(), self.options
         if self.stage is RoutedStage.ENCODING:
             command += ["--crf", f"{self.settings.crf:g}"]
-        for name in ("preset", "encoder", "crop", "audio", "video_stream"):
+        for name in ("preset", "encoder", "crop", "deinterlace", "audio", "video_stream"):
             if getattr(asked, name) != getattr(usual, name):
                 command += [f"--{name.replace('_', '-')}", str(getattr(asked, name))]
         return shlex.join([*command, str(self.source)])

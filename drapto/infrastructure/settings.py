@@ -99,6 +99,11 @@ class Settings(BaseSettings):
         "what is cut off the picture",
         "'auto', 'off', or W:H:X:Y in whole pixels with W and H above 0",
     )
+    deinterlace: Annotated[Literal["auto", "off", "bwdif", "bob", "ivtc"], Lower] = setting(
+        "auto",
+        "how whole pictures are made of fields",
+        "'auto' (by what is found), 'off', 'bwdif', 'bob' or 'ivtc'",
+    )
     audio: Annotated[Literal["opus", "copy", "none"], Lower] = setting(
         "opus", "what becomes of the audio tracks", "'opus', 'copy' or 'none'"
     )

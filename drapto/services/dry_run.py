@@ -6,6 +6,7 @@ from drapto.core.events import CommandPlanned, PlanReady
 from drapto.core.job import JobRequest, Stage
 from drapto.core.routing import Route, RoutedStage, Side
 from drapto.core.workshop import Workshop
+from drapto.services.detection.deinterlacing import settle_on_shown
 from drapto.services.detection.truth import settle_on_decoded
 from drapto.services.encoding.tasks import make_tasks
 from drapto.services.planning import decide_tracks, plan_ready, plan_video, warnings_of
@@ -36,6 +37,8 @@ async def dry_run(
             on_progress = reporter.progress(Stage.DETECTION, len(video.index))
             analysis = await stages.detection.analyze(video, request.options, on_progress)
             video, analysis = await settle_on_decoded(reader, video, analysis)
+            asked = request.options.deinterlace
+            video, analysis = await settle_on_shown(reader, video, analysis, asked)
         async with reporter.stage(Stage.SEGMENTATION):
             segments = await stages.segmentation.plan(video, analysis, request.options)
         crop = analysis.crop.rect

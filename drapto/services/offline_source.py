@@ -16,6 +16,7 @@ from drapto.core.routing import Mode, RoutedStage, Side
 from drapto.core.segments import Segment, VideoSettings
 from drapto.core.shadow_task import CandidateResult, ShadowTask
 from drapto.core.workshop import Machine
+from drapto.services.detection.deinterlacing import settle_on_shown
 from drapto.services.detection.truth import settle_on_decoded
 from drapto.services.planning import decide_tracks, plan_video
 from drapto.services.reporting import Reporter
@@ -47,6 +48,8 @@ class KnownSource:
             return replace(self, segments=ranges(result.segments))
         assert result.analysis is not None
         video, analysis = await settle_on_decoded(reader, self.video, result.analysis)
+        asked = self.request.options.deinterlace
+        video, _ = await settle_on_shown(reader, video, analysis, asked)
         return replace(self, video=video, analysis=analysis)
 
     def planned(self, machine: Machine, encoding: EncodingService) -> KnownSource:

@@ -25,6 +25,7 @@ from drapto.core.media import FrameIndex, MediaInfo, TrackKind
 from drapto.core.segments import Segment
 from drapto.core.state import StateManager
 from drapto.core.workshop import Workshop
+from drapto.services.detection.deinterlacing import settle_on_shown
 from drapto.services.detection.truth import settle_on_decoded
 from drapto.services.dry_run import dry_run
 from drapto.services.encoding.dynamic_metadata import decide_metadata
@@ -86,6 +87,8 @@ class VideoOrchestrator:
             stages = served.stages
             analysis = await stages.detection.analyze(video, options, lambda _frames: None)
             video, analysis = await settle_on_decoded(reader, video, analysis)
+            asked = options.deinterlace
+            video, analysis = await settle_on_shown(reader, video, analysis, asked)
             segments = await stages.segmentation.plan(video, analysis, options)
             codec = encoder_named(options.encoder).codec
             metadata = decide_metadata(video, analysis.crop.rect, codec)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from drapto.core.analysis import Interlacing, VideoAnalysis
+from drapto.core.analysis import VideoAnalysis
 from drapto.core.events import PlanReady
 from drapto.core.interfaces import Encoder, EncodingService, SourceVideo
 from drapto.core.job import JobRequest
@@ -17,6 +17,7 @@ from drapto.core.tracks import MuxPlan
 from drapto.core.words import count, sentence
 from drapto.core.workshop import Machine
 from drapto.services.assembly.service import container_for, plan_mux
+from drapto.services.detection.deinterlacing import deinterlacing_notes
 from drapto.services.detection.shape import shape_notes
 from drapto.services.encoding.dynamic_metadata import decide_metadata
 from drapto.services.encoding.registry import encoder_named
@@ -114,22 +115,10 @@ def warnings_of(video: SourceVideo, analysis: VideoAnalysis, mux: MuxPlan) -> tu
     metadata = decide_metadata(video, analysis.crop.rect, mux.video.codec)
     said = [*map(sentence, notes), *metadata.notes]
     said += shape_notes(analysis.shape_changes, video.track)
-    if analysis.interlacing is not Interlacing.PROGRESSIVE:
-        said.append(
-            f"The picture is {_INTERLACED[analysis.interlacing]}; it is encoded as it is, "
-            "without deinterlacing."
-        )
+    said += deinterlacing_notes(video, analysis)
     if analysis.decode_errors:
         said.append(
             f"The source is damaged: {count(analysis.decode_errors, 'frame')} could not be decoded "
             "without errors."
         )
     return tuple(dict.fromkeys(said))
-
-
-_INTERLACED = {
-    Interlacing.TOP_FIELD_FIRST: "interlaced (top field first)",
-    Interlacing.BOTTOM_FIELD_FIRST: "interlaced (bottom field first)",
-    Interlacing.TELECINED: "telecined film",
-    Interlacing.MIXED: "partly interlaced",
-}

@@ -178,6 +178,7 @@ def shadow_task(
     assert route.candidate is not None
     request = job.request
     source, output = request.source.stat(), request.output.stat()
+    detects = route.stage is RoutedStage.DETECTION  # which counts frames as they are decoded
     return ShadowTask(
         id=token_hex(6),
         job=job.job,
@@ -197,7 +198,7 @@ def shadow_task(
         # The files of legacy segments go with the job.
         segments=tuple(s.model_copy(update={"path": None}) for s in served.segments),
         color=job.track.color,
-        frames=len(served.video.index),
+        frames=len(served.video.coded if detects else served.video.index),
         primary_s=primary_s,
         strata=strata,
         policy=flag.shadow,

@@ -30,7 +30,9 @@ import anyio.from_thread
 import anyio.to_thread
 import numpy as np
 
+from drapto.core.deinterlacing import Deinterlacing
 from drapto.core.errors import InputError, ProcessFailedError
+from drapto.core.field_filters import FieldStretch, field_filters
 from drapto.core.interfaces import SourceVideo
 from drapto.core.json_text import loads
 from drapto.core.media import ColorInfo, CropRect, DynamicRange, FrameIndex
@@ -72,6 +74,9 @@ class Footage:
     height: int
     crop: CropRect | None = None
     color: ColorInfo = field(default_factory=ColorInfo)
+    bit_depth: int = 8
+    coded: FrameIndex | None = None  # of what is decoded, where `work` makes other frames of it
+    work: Deinterlacing = Deinterlacing()
 
     @classmethod
     def of(cls, video: SourceVideo, crop: CropRect | None = None) -> Footage:
@@ -84,7 +89,23 @@ class Footage:
             height=track.height or 0,
             crop=crop,
             color=track.color,
+            bit_depth=track.bit_depth or 8,
+            coded=video.coded_index,
+            work=video.deinterlacing,
         )
+
+    def fields(self, start: int, end: int) -> FieldStretch | None:
+        """How frames [start, end) are made; None: as they are decoded."""
+        if self.work.is_off or self.coded is None:
+            return None
+        return FieldStretch.of(self.coded, self.index, self.work, start, end)
+
+    def seek_s(self, start: int, end: int) -> float | None:
+        """Where to begin decoding for frames [start, end); None: at the beginning."""
+        fields = self.fields(start, end)
+        if fields is None or self.coded is None:
+            return _seek_s(self.index, start)
+        return _seek_s(self.coded, fields.begins_at)
 
     @property
     def picture(self) -> tuple[int, int]:
@@ -165,11 +186,10 @@ def quality_command(
         f"[out][ref]libvmaf=shortest=1:n_threads={threads}:model=version={model}"
         f":log_fmt=json:log_path={_LOG}"
     )
-    seek = start if not from_beginning else 0
     return [
         *(str(ffmpeg), "-nostdin", "-hide_banner", "-v", "error"),
-        *_input(output, seek),
-        *_input(source, seek),
+        *_input(output, None if from_beginning else output.seek_s(start, end)),
+        *_input(source, None if from_beginning else source.seek_s(start, end)),
         *("-filter_complex_threads", str(threads), "-lavfi", graph, "-f", "null", "-"),
     ]
 
@@ -244,10 +264,9 @@ def _refuse_unlike(source: Footage, output: Footage) -> None:
         raise InputError(f"{output.path} has no frames to compare.")
 
 
-def _input(side: Footage, start: int) -> list[str]:
+def _input(side: Footage, seek_s: float | None) -> list[str]:
     """Open at a key frame before `start`: as `services/encoding` does, timestamps as stored."""
     options = ["-copyts", "-noautorotate", "-reinit_filter", "0"]
-    seek_s = _seek_s(side.index, start)
     if seek_s is not None:
         options += ["-seek_timestamp", "1", "-noaccurate_seek", "-ss", f"{seek_s:.6f}"]
     return input_arguments(side.path, *options, "-threads", "1")
@@ -264,11 +283,24 @@ def _seek_s(index: FrameIndex, start: int) -> float | None:
     return index.time_s(key) if key > 0 else None
 
 
+def _frames(side: Footage, start: int, end: int) -> list[str]:
+    """Exactly frames [start, end), made of fields where the encoders make them so."""
+    fields = side.fields(start, end)
+    if fields is None:
+        first, index = int(side.index.pts[start]), side.index
+        return [_trim(first, None if end >= len(index) else int(index.pts[end]))]
+    whole = field_filters(fields, side.width, side.height, side.bit_depth)
+    return [*whole, _trim(fields.shown_first_pts, fields.shown_end_pts)]
+
+
+def _trim(first_pts: int, end_pts: int | None) -> str:
+    return f"trim=start_pts={first_pts}" + ("" if end_pts is None else f":end_pts={end_pts}")
+
+
 def _filters(side: Footage, start: int, end: int, like: ColorInfo | None) -> str:
     """Trim by timestamp, number from 0, take the picture; `like`: convert RGB to that colour."""
-    until = "" if end >= len(side.index) else f":end_pts={int(side.index.pts[end])}"
     steps = [
-        f"trim=start_pts={int(side.index.pts[start])}{until}",
+        *_frames(side, start, end),
         "settb=1/25",
         "setpts=N",
         f"scale={side.width}:{side.height}",

@@ -25,9 +25,11 @@ import anyio.from_thread
 import anyio.to_thread
 import numpy as np
 
+from drapto.core.analysis import FieldOrder
 from drapto.core.errors import InputError
-from drapto.core.interfaces import SourceVideo
+from drapto.core.interfaces import FieldSeries, ProgressCallback, SourceVideo
 from drapto.core.media import MediaInfo, Track, TrackKind
+from drapto.infrastructure.ffmpeg.fields import field_series
 from drapto.infrastructure.ffmpeg.frames import (
     IndexedPackets,
     decoded_pts,
@@ -81,6 +83,14 @@ class PyAvReader:
             return video
         index = index_from_decoded(video.index, pts)
         return replace(video, index=index)
+
+    async def field_series(
+        self, video: SourceVideo, order: FieldOrder, on_progress: ProgressCallback
+    ) -> FieldSeries:
+        """Decode all of it once more and compare its fields. Errors: InputError."""
+        check = anyio.from_thread.check_cancelled
+        work = partial(field_series, video, order, on_progress, check)
+        return await anyio.to_thread.run_sync(work)
 
 
 def is_addressable(media: MediaInfo, indexed: IndexedPackets) -> bool:

@@ -9,6 +9,7 @@ Inside the segment file timestamps are frame numbers; assembly puts the real one
 from __future__ import annotations
 
 from drapto.core import opening
+from drapto.core.field_filters import field_filters
 from drapto.core.media import ColorInfo
 from drapto.core.segments import SegmentTask, VideoSettings
 
@@ -36,7 +37,8 @@ def input_arguments(task: SegmentTask) -> list[str]:
 
 
 def filter_graph(task: SegmentTask, pixel_format: str) -> str:
-    """Trim to the segment, number the frames, scale, crop, stamp the colour, set the format.
+    """Make whole pictures of fields, trim to the segment, number the frames, scale, crop, stamp the
+    colour, set the format. Fields come first: what scales or crops would mix their lines.
 
     A picture that changes its size or pixel format midway would make ffmpeg build the graph
     anew, which numbers the frames from 0 again. So the graph stays (`-reinit_filter 0`), and
@@ -46,6 +48,7 @@ def filter_graph(task: SegmentTask, pixel_format: str) -> str:
     end = "" if task.end_pts is None else f":end_pts={task.end_pts}"
     rate = settings.frame_rate
     filters = [
+        *_whole_pictures(task),
         f"trim=start_pts={task.first_pts}{end}",
         f"settb={rate.denominator}/{rate.numerator}",
         "setpts=N:strip_fps=1",
@@ -56,6 +59,15 @@ def filter_graph(task: SegmentTask, pixel_format: str) -> str:
     if settings.color.chroma_location is not None:  # scaling forgets it
         filters.append(f"setparams=chroma_location={settings.color.chroma_location}")
     return ",".join(filters)
+
+
+def _whole_pictures(task: SegmentTask) -> list[str]:
+    """Nothing whatsoever where frames are taken as they are decoded."""
+    if task.fields is None:
+        return []
+    settings = task.settings
+    size = settings.source_width, settings.source_height
+    return field_filters(task.fields, *size, settings.source_bit_depth)
 
 
 def output_arguments(task: SegmentTask) -> list[str]:

@@ -47,6 +47,7 @@ def video_settings(
         source_height=video.track.height or 0,
         source_bit_depth=video.track.bit_depth or 8,
         sample_aspect_ratio=video.track.sample_aspect_ratio,
+        deinterlacing=video.deinterlacing.for_all_segments,
         dynamic_metadata=decide_metadata(video, crop, encoder.codec).plan,
         keyint=frames_in(options.max_segment_s, frame_rate),
         lp=lp,

@@ -7,8 +7,11 @@ A task always names the range of the source. That a segment may also be a file o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
+from drapto.core.field_filters import FieldStretch
 from drapto.core.interfaces import SourceVideo
 from drapto.core.media import FrameIndex
 from drapto.core.segments import Segment, SegmentTask, VideoSettings
@@ -27,34 +30,56 @@ EARLIER_S = 10.0  # the second attempt starts at a key frame at least this much 
 def make_tasks(
     video: SourceVideo, segments: Sequence[Segment], settings: VideoSettings, segment_dir: Path
 ) -> tuple[SegmentTask, ...]:
-    """One task per segment: its frames, in the time base of `video`."""
+    """One task per segment: its shown frames, as timestamps of `video`."""
     return tuple(_task(video, segment, settings, segment_dir) for segment in segments)
 
 
 def _task(
     video: SourceVideo, segment: Segment, settings: VideoSettings, segment_dir: Path
 ) -> SegmentTask:
-    index = video.index
+    where = _where(video, segment)
     has_metadata = settings.dynamic_metadata.is_any
-    last = segment.end >= len(index)
     return SegmentTask(
         segment=segment,
         source=video.path,
         stream_index=video.stream_index,
-        time_base=index.time_base,
-        first_pts=int(index.pts[segment.start]),
-        end_pts=None if last else int(index.pts[segment.end]),
-        seeks_s=seek_points(index, segment.start, indexed=_is_indexed(video)),
+        time_base=where.time_base,
+        first_pts=where.first_pts,
+        end_pts=where.end_pts,
+        seeks_s=seek_points(video.coded, where.decode_from, indexed=_is_indexed(video)),
         settings=settings,
         output=segment_dir / f"{segment.label}.mkv",
+        fields=where.fields,
         frame_pts=source_pts(video, segment.start, segment.end) if has_metadata else (),
         lp=settings.lp,
     )
 
 
+@dataclass(frozen=True)
+class _Where:
+    """The frames of a segment, and the coded frame that the decoder has to show first."""
+
+    time_base: Fraction
+    first_pts: int
+    end_pts: int | None
+    decode_from: int
+    fields: FieldStretch | None = None
+
+
+def _where(video: SourceVideo, segment: Segment) -> _Where:
+    index, work = video.index, video.deinterlacing
+    if work.is_off:
+        end_pts = int(index.pts[segment.end]) if segment.end < len(index) else None
+        return _Where(index.time_base, int(index.pts[segment.start]), end_pts, segment.start)
+    fields = FieldStretch.of(video.coded, index, work, segment.start, segment.end)
+    first, end = fields.shown_first_pts, fields.shown_end_pts
+    return _Where(fields.shown_time_base, first, end, fields.begins_at, fields)
+
+
 def source_pts(video: SourceVideo, start: int, end: int) -> tuple[int, ...]:
     """The timestamps, in the file to decode, of what the frames [start, end) are made of."""
-    return tuple(video.index.pts[start:end].tolist())
+    coded = video.deinterlacing.coded_frame
+    return tuple(int(video.coded.pts[coded(frame)]) for frame in range(start, end))
 
 
 def seek_points(index: FrameIndex, start: int, *, indexed: bool) -> tuple[float | None, ...]:

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 import anyio
 
 from drapto.core.analysis import Finding, VideoAnalysis
-from drapto.core.entries import AnalysisDone, Probed, SegmentsPlanned
+from drapto.core.deinterlacing import Deinterlacing
+from drapto.core.entries import AnalysisDone, DeinterlacingSettled, Probed, SegmentsPlanned
 from drapto.core.errors import one_error
 from drapto.core.interfaces import SourceVideo
 from drapto.core.job import JobState, Stage
 from drapto.core.segments import Segment
 from drapto.core.words import count
+from drapto.services.detection.deinterlacing import decide_deinterlacing, shown
 from drapto.services.detection.truth import settle_on_decoded
 from drapto.services.job.context import JobContext
 from drapto.services.job.early_start import EarlyStart
@@ -68,6 +70,8 @@ async def analyse(
     video, analysis = await settle_on_decoded(job.workshop.reader, video, analysis)
     if video is not demuxed:
         await encoders.withdraw("the source holds other frames than its index says")
+    work = await _deinterlacing(job, video, analysis, encoders)
+    video, analysis = shown(video, analysis, work)
     await job.state.enter(JobState.SEGMENTING)
     segments = await _segment(job, video, analysis, encoders)
     done = job.state.checkpoint.segments
@@ -103,6 +107,23 @@ async def _detect(
         scenes = count(len(analysis.scenes), "scene")
         report.detail = f"{scenes}; {analysis.crop.reason}".strip("; ")
     return analysis
+
+
+async def _deinterlacing(
+    job: JobContext, video: SourceVideo, analysis: VideoAnalysis, encoders: Encoders
+) -> Deinterlacing:
+    """What an earlier run decided holds again. Most films need nothing, and nothing is recorded."""
+    known = job.state.checkpoint.deinterlacing
+    if known is not None:
+        return known
+    asked = job.request.options.deinterlace
+    on_progress = job.reporter.progress(Stage.DETECTION, len(video.index))
+    reader = job.workshop.reader
+    work = await decide_deinterlacing(reader, video, analysis, asked, on_progress)
+    if not work.is_off:
+        await encoders.withdraw("the frames of this film are not encoded as they are decoded")
+        await job.state.record(DeinterlacingSettled(deinterlacing=work))
+    return work
 
 
 async def _analyze(job: JobContext, video: SourceVideo, early: EarlyStart | None) -> VideoAnalysis:

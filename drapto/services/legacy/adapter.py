@@ -21,7 +21,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
-from drapto.core.analysis import CropDecision, Interlacing, Scene, VideoAnalysis
+from drapto.core.analysis import CropDecision, FieldOrder, Interlacing, Scene, VideoAnalysis
+from drapto.core.deinterlacing import Deinterlacing
 from drapto.core.interfaces import (
     Encoder,
     FindingCallback,
@@ -132,11 +133,18 @@ def analysis_of(
         crop=asked or found,
         color=with_dynamic_range(color, report.dynamic_range),
         interlacing=report.interlacing or Interlacing.PROGRESSIVE,
+        field_order=_ORDERS.get(report.interlacing or Interlacing.PROGRESSIVE),
         grain=report.grain or 0.0,
         decoded_frames=frames,
         notes=report.notes,
         unreported=(*NEVER_REPORTED, *(name for name, said in optional.items() if said is None)),
     )
+
+
+_ORDERS = {
+    Interlacing.TOP_FIELD_FIRST: FieldOrder.TOP_FIRST,
+    Interlacing.BOTTOM_FIELD_FIRST: FieldOrder.BOTTOM_FIRST,
+}
 
 
 def with_dynamic_range(color: ColorInfo, said: DynamicRange) -> ColorInfo:
@@ -186,8 +194,15 @@ class LegacySegmentation:
     async def plan(
         self, video: SourceVideo, analysis: VideoAnalysis, options: EncodeOptions
     ) -> tuple[Segment, ...]:
-        """Errors: ScriptContractError if the segments do not cover every frame once; as
-        `Scripts.call`."""
+        """The script counts the frames of the source; of what becomes of them it knows nothing.
+
+        Errors: ScriptContractError if the segments do not cover every frame once; as
+        `Scripts.call`.
+        """
+        coded = await self._coded(video.as_coded, options)
+        return shown_segments(coded, video.deinterlacing)
+
+    async def _coded(self, video: SourceVideo, options: EncodeOptions) -> tuple[Segment, ...]:
         directory = self._scripts.work_dir / "segments"
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
@@ -198,6 +213,19 @@ class LegacySegmentation:
         if problem := _uncovered(segments, len(video.index)):
             broken(run, what, problem)
         return segments
+
+
+def shown_segments(coded: tuple[Segment, ...], work: Deinterlacing) -> tuple[Segment, ...]:
+    """The same borders in shown frames. A file that was cut cannot be deinterlaced to its very
+    ends, which need the frames beyond, so these segments are ranges."""
+    if work.is_off:
+        return coded
+    segments: list[Segment] = []
+    for segment in coded:
+        start, end = work.shown_frame(segment.start), work.shown_frame(segment.end)
+        if end > start:
+            segments.append(Segment(index=len(segments), start=start, end=end))
+    return tuple(segments)
 
 
 def segments_of(report: SegmentationReport, directory: Path) -> tuple[Segment, ...]:
@@ -257,9 +285,11 @@ class ScriptSegmentExecutor:
             task, partial, file=_own_file(task), vmaf_target=self._vmaf_target
         )
         try:
-            _, run = await self._scripts.call(
+            report, run = await self._scripts.call(
                 "encode_segment", variables, EncodingReport, what=what
             )
+            if task.fields is not None and not report.deinterlaced:
+                broken(run, what, "it does not say that it used DRAPTO_DEINTERLACE")
             if not partial.is_file():
                 broken(run, what, "there is no file at DRAPTO_OUTPUT")
             done = await self._inspector.accept(task, partial, run.use)
@@ -270,7 +300,7 @@ class ScriptSegmentExecutor:
 
 
 def _own_file(task: SegmentTask) -> Path | None:
-    path = task.segment.path
+    path = task.segment.path if task.fields is None else None
     return path if task.attempt == 0 and path is not None and path.is_file() else None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from drapto.core.field_filters import field_filters
 from drapto.core.interfaces import SourceVideo
 from drapto.core.job import EncodeOptions
 from drapto.core.media import ColorInfo
@@ -55,11 +56,20 @@ def encoding_variables(
         "DRAPTO_VMAF_TARGET": "" if vmaf_target is None else number(vmaf_target),
         "DRAPTO_KEYINT": str(settings.keyint),
         "DRAPTO_THREADS": str(task.lp),
+        "DRAPTO_DEINTERLACE": _deinterlace(task),
         "DRAPTO_CROP": "" if settings.crop is None else str(settings.crop),
         "DRAPTO_WIDTH": str(settings.width),
         "DRAPTO_HEIGHT": str(settings.height),
         **_color(settings.color),
     }
+
+
+def _deinterlace(task: SegmentTask) -> str:
+    settings = task.settings
+    if task.fields is None:
+        return ""
+    size = settings.source_width, settings.source_height
+    return ",".join(field_filters(task.fields, *size, settings.source_bit_depth))
 
 
 def _whole_file(file: Path) -> dict[str, str]:

@@ -42,7 +42,7 @@ from drapto.services.validation.picture import colour_rows, picture_rows, shape_
 from drapto.services.validation.rows import equal, named, row, seconds, subject_of
 from drapto.services.validation.sound import SoundPair, sound_rows
 from drapto.services.validation.subtitles import SubtitlePair, subtitle_rows
-from drapto.services.validation.timestamps import shift_s, video_rows
+from drapto.services.validation.timestamps import deinterlacing_rows, shift_s, video_rows
 from drapto.services.validation.tracks import list_rows, track_rows
 
 
@@ -152,6 +152,7 @@ class _Comparison:
         if output is None or facts is None:
             return  # the track list says that it is missing
         yield from video_rows(self.video.index, facts, self.plan.container)
+        yield from deinterlacing_rows(self.video, output)
         yield from picture_rows(self.video.track, output, facts, self.settings)
         yield from shape_rows(output, self.shape_changes)
         yield from colour_rows(self.video.track.color, output, facts, self.settings)

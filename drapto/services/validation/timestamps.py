@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 
+from drapto.core.deinterlacing import done_by
 from drapto.core.facts import DecodedFacts, TrackFacts
+from drapto.core.interfaces import SourceVideo
 from drapto.core.manifest import ManifestRow
-from drapto.core.media import FrameIndex
+from drapto.core.media import FrameIndex, Track
 from drapto.core.tracks import Container
+from drapto.core.words import count
 from drapto.services.validation.rows import equal, milliseconds, named, near, row, seconds
 
 FloatArray = npt.NDArray[np.float64]
@@ -62,6 +66,20 @@ def video_rows(
         _duration_row(index, output, container),
         *_decoding_rows(output),
     )
+
+
+def deinterlacing_rows(video: SourceVideo, output: Track) -> Iterator[ManifestRow]:
+    """Only where pictures were made of fields: what was done, and that no field is left."""
+    work = video.deinterlacing
+    if work.is_off:
+        return
+    check, coded, made = "deinterlacing", len(video.coded), len(video.index)
+    found = "interlaced" if output.interlaced else "progressive"
+    before, after = count(coded, "frame") + " of fields", f"{count(made, 'frame')}, {found}"
+    if output.interlaced:
+        yield row(check, VIDEO, f"{count(made, 'frame')}, progressive", after, False)
+        return
+    yield named(check, VIDEO, before, after, done_by(work, coded))
 
 
 def _tolerance_s(index: FrameIndex, output: TrackFacts) -> float:

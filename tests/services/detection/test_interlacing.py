@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drapto.core.analysis import Interlacing
+from drapto.core.analysis import FieldOrder, Interlacing
+from drapto.core.deinterlacing import Deinterlacing, chosen
+from tests.media.clips import ffmpeg
 from tests.media.film import (
+    Planes,
     blank,
     film,
     generated,
@@ -15,8 +18,9 @@ from tests.media.film import (
     telecined,
     texture,
     with_noise,
+    write_film,
 )
-from tests.services.detection.helpers import analysed
+from tests.services.detection.helpers import analysed, found_in
 
 
 @pytest.mark.parametrize("step", [(3, 0), (1, 1), (7, 2)])
@@ -26,7 +30,9 @@ def test_field_order_is_seen_in_the_pixels(
 ) -> None:
     planes = interlaced(shot(3, 80, step=step), top_first=top_first)
     kind = Interlacing.TOP_FIELD_FIRST if top_first else Interlacing.BOTTOM_FIELD_FIRST
-    assert analysed(tmp_path, planes).interlacing is kind
+    found = analysed(tmp_path, planes)
+    assert found.interlacing is kind
+    assert found.field_order is (FieldOrder.TOP_FIRST if top_first else FieldOrder.BOTTOM_FIRST)
 
 
 @pytest.mark.parametrize("step", [(1, 0), (6, 0), (2, 3)])
@@ -34,9 +40,31 @@ def test_moving_film_is_progressive(tmp_path: Path, step: tuple[float, float]) -
     assert analysed(tmp_path, shot(3, 40, step=step)).interlacing is Interlacing.PROGRESSIVE
 
 
-def test_pulldown_is_seen_by_its_repeated_fields(tmp_path: Path) -> None:
-    planes = telecined(shot(3, 64, step=(3, 0)))
-    assert analysed(tmp_path, planes).interlacing is Interlacing.TELECINED
+@pytest.mark.parametrize("top_first", [True, False])
+def test_pulldown_is_seen_by_its_repeated_fields(tmp_path: Path, top_first: bool) -> None:
+    planes = telecined(shot(3, 64, step=(3, 0)), top_first=top_first)
+    found = analysed(tmp_path, planes)
+    assert found.interlacing is Interlacing.TELECINED
+    assert found.field_order is (FieldOrder.TOP_FIRST if top_first else FieldOrder.BOTTOM_FIRST)
+
+
+@pytest.mark.parametrize("top_first", [True, False])
+@pytest.mark.parametrize("step", [(2, 0), (2, 1)])
+def test_pulldown_is_seen_under_coding_noise_that_hides_repeated_fields(
+    tmp_path: Path, top_first: bool, step: tuple[float, float]
+) -> None:
+    planes = telecined(shot(3, 144, step=step), top_first=top_first)
+    found = found_in(in_fields(tmp_path, planes, "tff" if top_first else "bff", crf=22))
+    assert found.interlacing is Interlacing.TELECINED
+    assert found.field_order is (FieldOrder.TOP_FIRST if top_first else FieldOrder.BOTTOM_FIRST)
+
+
+@pytest.mark.parametrize("order", ["tff", "bff"])
+def test_order_of_the_flags_is_that_of_the_frames(tmp_path: Path, order: str) -> None:
+    """libavformat calls such a file 'top coded, bottom shown first', or the reverse."""
+    found = found_in(in_fields(tmp_path, np.repeat(texture(1)[None], 24, 0), order))
+    assert found.interlacing == order
+    assert found.field_order == order
 
 
 def test_film_with_interlaced_parts_is_mixed(tmp_path: Path) -> None:
@@ -62,22 +90,27 @@ def test_still_pictures_without_flags_count_as_progressive(
 
 
 def test_flags_decide_where_nothing_moves(tmp_path: Path) -> None:
-    still = np.repeat(texture(1)[None], 24, 0)
-    options = {"x264-params": "tff=1", "preset": "ultrafast"}
-    found = analysed(tmp_path, still, codec="libx264", options=options)
-    assert found.interlacing is Interlacing.TOP_FIELD_FIRST
+    flagged = in_fields(tmp_path, np.repeat(texture(1)[None], 24, 0), "tff")
+    assert found_in(flagged).interlacing is Interlacing.TOP_FIELD_FIRST
 
 
 def test_flags_do_not_overrule_moving_pixels(tmp_path: Path) -> None:
-    options = {"x264-params": "tff=1", "preset": "ultrafast", "crf": "10"}
-    found = analysed(tmp_path, shot(3, 40, step=(3, 0)), codec="libx264", options=options)
-    assert found.interlacing is Interlacing.PROGRESSIVE
+    flagged = in_fields(tmp_path, shot(3, 40, step=(3, 0)), "tff")
+    assert found_in(flagged).interlacing is Interlacing.PROGRESSIVE
 
 
 def test_10_bit_fields_are_compared_alike(tmp_path: Path) -> None:
     planes = interlaced(shot(3, 80, step=(3, 0)))
     found = analysed(tmp_path, planes, pixel_format="yuv420p10le")
     assert found.interlacing is Interlacing.TOP_FIELD_FIRST
+
+
+def in_fields(folder: Path, planes: Planes, order: str, *, crf: int = 10) -> Path:
+    """H.264 coded in fields, whose every frame says which comes first."""
+    plain, out = write_film(folder / "plain.mkv", planes, fps=30), folder / "fields.mkv"
+    coded = ("-c:v", "libx264", "-preset", "veryfast", "-crf", str(crf), "-flags", "+ildct+ilme")
+    ffmpeg("-i", plain, "-vf", f"setfield={order}", *coded, out)
+    return out
 
 
 PATTERNS = (
@@ -94,8 +127,9 @@ CREEPING = "scroll=v=0.003"  # the horizontal edges of bars, a line every few fr
 def assert_progressive(folder: Path, pattern: str, moved: str, *sizes: tuple[int, int]) -> None:
     for width, height in sizes:
         planes = generated(pattern, 84, width=width, height=height, moved=moved)
-        found = analysed(folder, planes).interlacing
-        assert (width, height, found) == (width, height, Interlacing.PROGRESSIVE)
+        found = analysed(folder, planes)
+        assert (width, height, found.interlacing) == (width, height, Interlacing.PROGRESSIVE)
+        assert chosen("auto", found) == Deinterlacing()  # so nothing is done to it, either
 
 
 @pytest.mark.parametrize("moved", ["null", UP])

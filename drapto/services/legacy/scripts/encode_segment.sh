@@ -44,8 +44,14 @@ if [[ -n ${DRAPTO_FIRST_PTS-} ]]; then
   source+=(-copyts -seek_timestamp 1 -noaccurate_seek)
   [[ -z ${DRAPTO_SEEK_S-} ]] || source+=(-ss "$DRAPTO_SEEK_S")
 fi
+[[ -z ${DRAPTO_DEINTERLACE-} ]] || source+=(-reinit_filter 0) # as the filters number the frames
 source+=("${SAFE[@]}" -i "file:$input" -map "0:$stream")
 filters=()
+deinterlaced=false
+if [[ -n ${DRAPTO_DEINTERLACE-} ]]; then # what scales or crops would mix the lines of the fields
+  filters+=("$DRAPTO_DEINTERLACE")
+  deinterlaced=true
+fi
 if [[ -n ${DRAPTO_FIRST_PTS-} ]]; then
   filters+=("trim=start_pts=$DRAPTO_FIRST_PTS${DRAPTO_END_PTS:+:end_pts=$DRAPTO_END_PTS}")
 fi
@@ -190,4 +196,5 @@ if [[ -n ${DRAPTO_VMAF_TARGET-} && ${DRAPTO_DYNAMIC_RANGE-} != dolby_vision ]]; 
 fi
 
 encode "$crf"
-printf '{\n  "frames": %s,\n  "crf": %s\n}\n' "$(count_frames "$output" v:0)" "$crf"
+printf '{\n  "frames": %s,\n  "crf": %s,\n  "deinterlaced": %s\n}\n' \
+  "$(count_frames "$output" v:0)" "$crf" "$deinterlaced"
