@@ -26,6 +26,9 @@ from drapto.core.media import ColorInfo, FrameIndex, MediaInfo, Track, TrackKind
 
 Planes = npt.NDArray[np.uint8]  # (n, height, width) luma
 
+BITEXACT = {"fflags": "+bitexact"}
+"""Makes a muxer write the same bytes every time: no random numbers, no date."""
+
 WIDTH, HEIGHT = 192, 108
 BLACK = 16
 
@@ -167,7 +170,7 @@ def write_film(
     """Write luma with neutral chroma. 10-bit formats get the same picture times four."""
     deep = "10" in pixel_format
     height, width = planes.shape[1:]
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=BITEXACT) as container:
         stream: Any = container.add_stream(codec, rate=fps)
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         stream.options = options or {}

@@ -10,6 +10,7 @@ import av
 
 from tests.media import clips
 from tests.media.clips import ffmpeg, pattern, tone, x264
+from tests.media.film import BITEXACT
 
 TS_PACKET_BYTES = 188
 TS_CLOCK_WRAP_S = 2**33 / 90000  # MPEG-TS timestamps are 33 bits of a 90 kHz clock
@@ -52,7 +53,10 @@ def headless(directory: Path) -> Path:
 
 def copy_packets(source: Path, out: Path, *, skip: int = 0, first_key: int = 0) -> None:
     """Copy the video packets, leaving out the first `skip`, or those before a key frame."""
-    with av.open(f"file:{source}") as container, av.open(f"file:{out}", "w") as target:
+    with (
+        av.open(f"file:{source}") as container,
+        av.open(f"file:{out}", "w", options=BITEXACT) as target,
+    ):
         stream = container.streams.video[0]
         copy = target.add_stream_from_template(stream, opaque=True)
         keys = -1

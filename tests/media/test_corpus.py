@@ -15,7 +15,15 @@ READ_TICK_S = 0.001  # Matroska and FLV round to it; other containers are finer
 
 READABLE = [entry for entry in CORPUS if entry.truth.frames is not None]
 
-TWICE = ("start_at_5_s",)
+TWICE = (  # one of every kind of maker
+    "start_at_5_s",
+    "no_key_frame_first",
+    "ts_clock_starts_anew",
+    "avi_packed_b",
+    "letterbox",
+    "soft_telecine",
+    "hdr10_plus",
+)
 
 
 def made(entry: Entry, directory: Path) -> Path:
