@@ -9,6 +9,7 @@ from tests.media.clips import ffmpeg, x264
 from tests.media.corpus.entry import Entry, Truth, even
 from tests.media.corpus.recipes import Recipe, composed, picture
 
+_MADE_WHOLE = frozenset({"deinterlacing"})
 _WIDE = {"width": film.WIDTH, "height": film.HEIGHT, "video_codec": "ffv1"}
 _PAL = {"width": 192, "height": 144}
 
@@ -67,6 +68,7 @@ ENTRIES: tuple[Entry, ...] = (
             frames=25,
             times_s=even(25, 25),
             scan="tff",
+            named=_MADE_WHOLE,
             **_PAL,
         ),
     ),
@@ -78,6 +80,7 @@ ENTRIES: tuple[Entry, ...] = (
             frames=25,
             times_s=even(25, 25),
             scan="bff",
+            named=_MADE_WHOLE,
             video_codec="mpeg2video",
             **_PAL,
         ),
@@ -90,6 +93,7 @@ ENTRIES: tuple[Entry, ...] = (
             frames=48,
             times_s=even(48, 25),
             scan="tff",
+            named=_MADE_WHOLE,
             **_WIDE,
         ),
     ),
@@ -101,7 +105,9 @@ ENTRIES: tuple[Entry, ...] = (
             frames=60,
             times_s=even(60, 30),
             output_times_s=even(48, 24),
+            says=("12 of 60 frames are repeats and are left out",),
             scan="telecined",
+            named=_MADE_WHOLE,
             **_WIDE,
         ),
     ),
@@ -117,6 +123,7 @@ ENTRIES: tuple[Entry, ...] = (
             frames=80,
             times_s=even(80, 25),
             scan="mixed",
+            named=_MADE_WHOLE,
             **_WIDE,
         ),
     ),
