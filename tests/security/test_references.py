@@ -5,6 +5,8 @@ Each test first shows that an unguarded libav would, so that the canary is known
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from drapto.infrastructure.ffmpeg.opening import open_container
 from drapto.services.legacy.contract import PACKAGED_SCRIPTS
 from tests.end_to_end.program import QUICK, drapto
+from tests.legacy import needs_tools
 from tests.media import referring
 from tests.media.clips import ffmpeg, pattern, simple
 from tests.media.referring import Referring
@@ -135,4 +138,27 @@ def test_a_protocol_in_a_name_is_part_of_the_name(word: str, bird: Canary, tmp_p
     done = drapto("encode", word, "out.mkv", cwd=tmp_path)
     assert done.returncode == 3
     assert "does not exist" in " ".join(done.stderr.split())
+    assert bird.is_untouched()
+
+
+@needs_tools
+@pytest.mark.parametrize("script", ["detect", "segment", "audio", "encode_segment"])
+def test_no_script_lets_any_program_follow_a_playlist(
+    script: str, bird: Canary, tmp_path: Path
+) -> None:
+    """mediainfo would; ffprobe is asked before it and refuses the file."""
+    source = tmp_path / "playlist.mkv"
+    source.write_bytes(referring.FILES[0].make(bird.secret.name, bird.port))
+    subprocess.run(["mediainfo", source], capture_output=True, check=True)
+    assert bird.was_opened(), "the canary is dead"
+    told = {
+        "DRAPTO_INPUT": str(source),
+        "DRAPTO_OUTPUT": str(tmp_path / "out.mkv"),
+        "DRAPTO_OUTPUT_DIR": str(tmp_path),
+        "DRAPTO_STREAM": "0",
+        "DRAPTO_FFMPEG": str(find_ffmpeg()),
+    }
+    argv = ["bash", PACKAGED_SCRIPTS / f"{script}.sh"]
+    done = subprocess.run(argv, capture_output=True, text=True, env={**os.environ, **told})
+    assert done.returncode in (1, 3) or json.loads(done.stdout) == {"tracks": []}, done.stderr
     assert bird.is_untouched()
