@@ -1,0 +1,53 @@
+"""Many programs that are started on one source at the same moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.faults.film import fault_of
+from tests.faults.harness import Kind
+from tests.faults.place import Ended, Place
+
+FEW, MANY = 12, 300
+_REFUSALS = ("already works on this job", "exists already", "Nothing to do")
+
+
+def for_one_output(number: int) -> Kind:
+    """One does the work; all others say that it does, or has."""
+
+    def inject(place: Place) -> Ended:
+        ended = _all(place, [place.output] * number)
+        done = [one for one in ended if one.code == 0]
+        refused = [one for one in ended if one.code in (1, 2) and _is_refusal(one)]
+        if not done or len(done) + len(refused) != number:
+            return next(one for one in ended if one not in (*done, *refused))
+        return done[0]
+
+    return Kind(f"{number} starts for one output", inject, frozenset())
+
+
+def for_outputs_of_their_own(number: int) -> Kind:
+    def inject(place: Place) -> Ended:
+        outputs = [place.out / f"out {n}.mkv" for n in range(number - 1)]
+        ended = _all(place, [place.output, *outputs])
+        for output, one in zip(outputs, ended[1:], strict=True):
+            if one.code != 0:
+                return one
+            if problem := fault_of(output, place.film):
+                return Ended(-1001, f"{output.name}: {problem}")
+            output.unlink()
+        return ended[0]
+
+    return Kind(f"{number} starts for outputs of their own", inject, frozenset())
+
+
+def _all(place: Place, outputs: list[Path]) -> list[Ended]:
+    started = [place.start(output=path, name=str(n)) for n, path in enumerate(outputs)]
+    return [place.finish(process, name=str(n)) for n, process in enumerate(started)]
+
+
+def _is_refusal(ended: Ended) -> bool:
+    return any(text in ended.error for text in _REFUSALS)
+
+
+KINDS = (for_one_output(FEW), for_one_output(MANY), for_outputs_of_their_own(4))
