@@ -8,6 +8,7 @@ paragraph each; what the file looks like instead of a video is guessed from its 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from drapto.core.errors import InputError
 from drapto.core.opening import VIDEO_STREAMS, decoder_options, file_url, open_options
+from drapto.core.words import size
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -25,6 +27,7 @@ ELEMENTARY_FORMATS = frozenset(VIDEO_STREAMS.split(",")) - {"avs"}
 """Demuxers of bare video streams, which carry no timestamps of their own."""
 
 _SNIFF_BYTES = 64 * 1024
+_HOLE_BYTES = 64 << 20  # at the end; no container reserves that much and leaves it empty
 
 _PICTURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -77,6 +80,7 @@ def check_input(path: Path) -> bytes:
             f"{path} is a text file, not a video.",
             hint="Playlists and subtitles are not read; give the video file itself.",
         )
+    _check_written(path)
     return head
 
 
@@ -158,6 +162,31 @@ def _head(path: Path) -> bytes:
     if not head:
         raise InputError(f"{path} is empty.", hint="Was its download or copy interrupted?")
     return head
+
+
+def _check_written(path: Path) -> None:
+    """Refuse what a download leaves that took the space first: a beginning, then a hole.
+
+    libav would look through all of the hole, byte by byte, for the next picture.
+    """
+    with path.open("rb") as file:
+        facts = os.fstat(file.fileno())
+        if facts.st_size < _HOLE_BYTES:
+            return
+        try:
+            os.lseek(file.fileno(), facts.st_size - _HOLE_BYTES, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # lseek(2): no data from there on
+                return  # a file system that knows of no holes
+        else:
+            return
+    written_bytes = facts.st_blocks * 512  # stat(2): always of 512 bytes
+    raise InputError(
+        f"{path} was not written to its end: of its {size(facts.st_size)} no more than "
+        f"{size(written_bytes)} are there, and the rest is a hole.",
+        hint="Wait until its download or copy is finished, or begin it anew. A hole that belongs "
+        "there is filled by `cp --sparse=never`.",
+    )
 
 
 def _kind(mode: int) -> str:
