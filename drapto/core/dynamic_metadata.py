@@ -22,10 +22,12 @@ from drapto.core.media import DolbyVision, Value
 @dataclass(frozen=True)
 class FrameMetadata:
     """What one frame carries: an HDR10+ message (T.35, country code first), and a Dolby Vision
-    RPU without any wrapping. None: nothing."""
+    RPU without any wrapping. None: nothing. `inherited`: the message is that of an earlier frame,
+    which holds until another one comes."""
 
     hdr10_plus: bytes | None = None
     dolby_vision: bytes | None = None
+    inherited: bool = field(default=False, compare=False)
 
     @property
     def messages(self) -> tuple[bytes, ...]:
@@ -40,11 +42,12 @@ NOTHING = FrameMetadata()
 class DynamicMetadata(Value):
     """What the output's frames get. `dolby_vision` is the output's own record, None for none.
 
-    `drops_layer`: the source has an enhancement layer that stays behind. `border` is what the
-    crop takes, None without one.
+    `inherits`: some frames have the HDR10+ message of an earlier one. `drops_layer`: the source
+    has an enhancement layer that stays behind. `border` is what the crop takes, None without one.
     """
 
     hdr10_plus: bool = False
+    inherits: bool = False
     dolby_vision: DolbyVision | None = None
     drops_layer: bool = False
     border: CropBorder | None = None
@@ -62,13 +65,6 @@ class DynamicMetadata(Value):
         return FrameMetadata(
             hdr10_plus=self._hdr10_plus(frame.hdr10_plus) if self.hdr10_plus else None,
             dolby_vision=self._rpu(frame.dolby_vision) if self.dolby_vision else None,
-        )
-
-    def complete(self, frame: FrameMetadata) -> bool:
-        """Whether the frame has all that is to be carried."""
-        return not (
-            (self.hdr10_plus and frame.hdr10_plus is None)
-            or (self.dolby_vision is not None and frame.dolby_vision is None)
         )
 
     def _hdr10_plus(self, message: bytes | None) -> bytes | None:
@@ -105,11 +101,12 @@ class DynamicMetadata(Value):
 
 @dataclass(frozen=True)
 class CarriedFrames:
-    """How many frames of a source carry what, found by demuxing. `first_rpu` is the first RPU
-    that can be read."""
+    """How many frames of a source carry what, found by demuxing, and how many of them only inherit
+    their HDR10+ message. `first_rpu` is the first RPU there is."""
 
     hdr10_plus: int = 0
     dolby_vision: int = 0
+    inherited: int = 0
     first_rpu: bytes | None = None
 
 

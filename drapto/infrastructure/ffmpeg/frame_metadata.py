@@ -7,22 +7,20 @@ error: what cannot be read is not there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 
 from drapto.core import t35
 from drapto.core.bits import BitsError
 from drapto.core.dynamic_metadata import NOTHING, FrameMetadata
-from drapto.infrastructure.ffmpeg.h264 import nals_by_length, nals_by_start_code
+from drapto.infrastructure.ffmpeg.h264 import nals_by_start_code
 from drapto.infrastructure.ffmpeg.obu import metadata_of
 
 Extract = Callable[[bytes], FrameMetadata]
 """From a packet to what it carries; packets are given in decode order."""
 
-CODECS = frozenset({"hevc", "h264", "av1"})
-
-_HEVC_SEI = frozenset({39, 40})  # before and behind the picture
 _HEVC_RPU = 62
-_H264_SEI = 6
+_HEVC_KINDS = frozenset({39, 40, _HEVC_RPU})  # and SEI messages before and behind the picture
+_H264_KINDS = frozenset({6})  # SEI messages
 _USER_DATA_T35 = 4  # payloadType
 _RPU_PREFIX = 0x19
 
@@ -34,7 +32,7 @@ def extractor(codec: str, extradata: bytes | None) -> Extract | None:
         return _Hevc(_length_bytes(record, at=21))
     if codec == "h264":
         length_bytes = _length_bytes(record, at=4)
-        return lambda packet: _of_h264(_nals(packet, length_bytes))
+        return lambda packet: _of_h264(_nals(packet, length_bytes, 0, _H264_KINDS))
     return _of_av1 if codec == "av1" else None
 
 
@@ -47,19 +45,19 @@ class _Hevc:
         self._last: bytes | None = None
 
     def __call__(self, packet: bytes) -> FrameMetadata:
-        rpu = None
-        for nal in _nals(packet, self._length_bytes):
-            kind = nal[0] >> 1 & 63
-            if kind in _HEVC_SEI:
-                self._last = _hdr10_plus(nal[2:]) or self._last
-            elif kind == _HEVC_RPU:
+        rpu = own = None
+        for nal in _nals(packet, self._length_bytes, 1, _HEVC_KINDS):
+            if nal[0] >> 1 & 63 == _HEVC_RPU:
                 rpu = _rpu(nal[2:]) or rpu
-        return FrameMetadata(self._last, rpu)
+            else:
+                own = _hdr10_plus(nal[2:]) or own
+        self._last = own or self._last
+        return FrameMetadata(self._last, rpu, inherited=own is None and self._last is not None)
 
 
 def _of_h264(nals: Iterable[bytes]) -> FrameMetadata:
     for nal in nals:
-        if nal[0] & 31 == _H264_SEI and (message := _hdr10_plus(nal[1:])):
+        if message := _hdr10_plus(nal[1:]):
             return FrameMetadata(message)
     return NOTHING
 
@@ -87,10 +85,20 @@ def _length_bytes(record: bytes, at: int) -> int:
     return (record[at] & 3) + 1 if has_record else 0
 
 
-def _nals(packet: bytes, length_bytes: int) -> Iterator[bytes]:
-    if length_bytes:
-        return nals_by_length(packet, length_bytes)
-    return nals_by_start_code(packet)
+def _nals(packet: bytes, length_bytes: int, shift: int, kinds: Container[int]) -> Iterator[bytes]:
+    """The NAL units of these types; the type is the six or five bits from `shift` on. Others, which
+    are nearly all of the packet, are not even copied."""
+    mask = 31 if shift == 0 else 63
+    if not length_bytes:
+        yield from (n for n in nals_by_start_code(packet) if n[0] >> shift & mask in kinds)
+        return
+    at, end = 0, len(packet)
+    while at + length_bytes < end:
+        size = int.from_bytes(packet[at : at + length_bytes], "big")
+        at += length_bytes
+        if size and packet[at] >> shift & mask in kinds:
+            yield packet[at : at + size]
+        at += size
 
 
 def _plain(nal: bytes) -> bytes:

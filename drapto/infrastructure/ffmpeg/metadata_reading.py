@@ -44,9 +44,9 @@ from drapto.infrastructure.ffmpeg.packets import (
 # codec reorders further than 16 pictures, which may be 32 fields.
 _PACKETS_BEHIND = 64
 
-# How much before the range reading starts, so that a seek that lands a little late by decoding
-# time still lands before it.
-_EARLIER_S = 1.0
+# How much before the range reading starts, attempt by attempt; None: at the beginning. A second,
+# so that a seek that lands a little late by decoding time still lands before the range.
+_EARLIER_S = (1.0, 10.0, 100.0, 1000.0, None)
 
 _Found = Iterator[tuple[int, FrameMetadata]]
 
@@ -54,16 +54,17 @@ _Found = Iterator[tuple[int, FrameMetadata]]
 def of_segment(task: SegmentTask, check: Check = no_check) -> list[FrameMetadata]:
     """What the output's frames carry, in the order of `task.frame_pts`. Errors: InputError.
 
-    Where a frame of the range lacks some, it may stand further up in the file than the seek went:
-    then the file is read from its beginning.
+    Where a frame is not found, the seek went past it; where it has no message, it may inherit one
+    from further up in the file. Then reading starts earlier, at last from the beginning.
     """
     plan = task.settings.dynamic_metadata
     if not task.frame_pts:
         return []
     frames: dict[int, FrameMetadata] = {}
-    for seek_pts in (min(task.frame_pts), None):
-        frames = _range_of(task, seek_pts, check)
-        if all(pts in frames and plan.complete(frames[pts]) for pts in task.frame_pts):
+    for earlier_s in _EARLIER_S:
+        frames = _range_of(task, earlier_s, check)
+        waits = plan.inherits and any(f.hdr10_plus is None for f in frames.values())
+        if not waits and all(pts in frames for pts in task.frame_pts):
             break
     return [plan.carried(frames.get(pts, NOTHING)) for pts in task.frame_pts]
 
@@ -129,8 +130,11 @@ class _Kind:
         )
 
 
-def _frames(path: Path, stream_index: int, check: Check, *, seek_pts: int | None = None) -> _Found:
-    """Every packet with a timestamp, in decode order; from `seek_pts` on, if that can be found."""
+def _frames(
+    path: Path, stream_index: int, check: Check, *, before: tuple[int, float] | None = None
+) -> _Found:
+    """Every packet with a timestamp, in decode order; with `before` from so many seconds before a
+    timestamp on, or nothing if the file cannot be sought in."""
     import av
 
     with open_input(path) as container:
@@ -139,12 +143,13 @@ def _frames(path: Path, stream_index: int, check: Check, *, seek_pts: int | None
         extract = extractor(context.codec.canonical_name, context.extradata)
         if extract is None:
             return
-        if seek_pts is not None:
-            early = round(_EARLIER_S / (stream.time_base or Fraction(1, 1000)))
+        if before is not None:
+            pts, earlier_s = before
             try:
-                container.seek(seek_pts - early, stream=stream)
+                early = round(earlier_s / (stream.time_base or Fraction(1, 1000)))
+                container.seek(pts - early, stream=stream)
             except av.error.FFmpegError:
-                return  # a file that cannot be sought in is read from its beginning
+                return
         for number, packet in enumerate(pictures(container, stream)):
             if number % PACKETS_PER_CHECK == 0:
                 check()
@@ -153,12 +158,13 @@ def _frames(path: Path, stream_index: int, check: Check, *, seek_pts: int | None
                 yield packet.pts, frame
 
 
-def _range_of(task: SegmentTask, seek_pts: int | None, check: Check) -> dict[int, FrameMetadata]:
+def _range_of(task: SegmentTask, earlier_s: float | None, check: Check) -> dict[int, FrameMetadata]:
     """Until nothing of the range can follow."""
     wanted, last = set(task.frame_pts), max(task.frame_pts)
+    before = None if earlier_s is None else (min(wanted), earlier_s)
     found: dict[int, FrameMetadata] = {}
     behind = 0
-    for pts, frame in _frames(task.source, task.stream_index, check, seek_pts=seek_pts):
+    for pts, frame in _frames(task.source, task.stream_index, check, before=before):
         if pts in wanted:
             found.setdefault(pts, frame)
         behind = behind + 1 if pts > last else 0

@@ -170,6 +170,7 @@ class _Notes:
     def _note_metadata(self, frame: FrameMetadata) -> None:
         self._carries["hdr10_plus"] += frame.hdr10_plus is not None
         self._carries["dolby_vision"] += frame.dolby_vision is not None
+        self._carries["inherited"] += frame.inherited
         self._first_rpu = self._first_rpu or frame.dolby_vision
 
     def table(self, format_name: str, fault: str) -> PacketTable:

@@ -57,6 +57,7 @@ def decide_metadata(video: SourceVideo, crop: CropRect | None, codec: str) -> Me
         border = CropBorder.of(crop, video.track.width or 0, video.track.height or 0)
     plan = DynamicMetadata(
         hdr10_plus=carries_hdr10_plus,
+        inherits=carries_hdr10_plus and video.carries.inherited > 0,
         dolby_vision=vision.record,
         drops_layer=vision.drops_layer,
         border=border,

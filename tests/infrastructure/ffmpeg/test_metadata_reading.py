@@ -60,7 +60,8 @@ async def test_what_the_seek_went_past_is_looked_for_from_the_beginning(tmp_path
     first = hdr.message(0)
     path = hdr.source(tmp_path, frames=FRAMES, hdr10_plus=lambda n: first if n == 0 else None)
     video = await opened(path)
-    plan = DynamicMetadata(hdr10_plus=True)
+    assert video.carries.inherited == FRAMES - 1
+    plan = DynamicMetadata(hdr10_plus=True, inherits=True)
     task = task_of(video, 50, 55)
     settings = task.settings.model_copy(update={"dynamic_metadata": plan})
     found = of_segment(task.model_copy(update={"settings": settings}))

@@ -66,7 +66,7 @@ def video(
     unit = write(first) if first else None
     return replace(
         SourceVideo(media, track, media.path, 0, index),
-        carries=CarriedFrames(hdr10_plus, rpus, unit),
+        carries=CarriedFrames(hdr10_plus, rpus, first_rpu=unit),
     )
 
 
@@ -119,6 +119,13 @@ def test_every_profile_has_its_counterpart(
 def test_what_is_lost_or_changed_is_said(source: SourceVideo, codec: str, said: str) -> None:
     notes = " ".join(decide_metadata(source, None, codec).notes)
     assert said in notes if said else notes == ""
+
+
+def test_the_plan_says_where_frames_inherit_their_message() -> None:
+    source = video(hdr10_plus=10)
+    assert not decide_metadata(source, None, "av1").plan.inherits
+    scenes = replace(source, carries=CarriedFrames(hdr10_plus=10, inherited=8))
+    assert decide_metadata(scenes, None, "av1").plan.inherits
 
 
 def test_a_crop_is_told_only_where_there_is_something_to_move() -> None:
