@@ -177,10 +177,18 @@ def _spawn(
             umask=PRIVATE,
             preexec_fn=in_child,
         )
-    except OSError as error:  # not there, not allowed, too many arguments
+    except (FileNotFoundError, PermissionError) as error:
         raise MissingToolError(
             f"{what}: the program {command[0]} cannot be started ({error.strerror}).",
             hint="Run 'drapto doctor' to see what is missing.",
+        ) from error
+    except OSError as error:  # no memory, no more processes, an argument that is too long
+        raise ProcessFailedError(
+            what,
+            command=command[:1],
+            returncode=None,
+            stderr_tail="",
+            cut_short=f"could not be started ({error.strerror})",
         ) from error
 
 

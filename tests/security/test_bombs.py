@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from drapto.core.errors import InputError
+from drapto.core.errors import InputError, ProcessFailedError
 from drapto.core.media import MediaInfo, Track
 from drapto.infrastructure.ffmpeg import asking
 from drapto.infrastructure.ffmpeg.asking import ask_program
@@ -116,3 +116,8 @@ async def test_a_child_gets_no_more_memory_than_said() -> None:
 async def test_what_a_child_writes_nobody_else_may_read(tmp_path: Path) -> None:
     await run_process(["touch", tmp_path / "made"], what="A test")
     assert (tmp_path / "made").stat().st_mode & 0o777 == 0o600
+
+
+async def test_an_argument_that_is_too_long_is_an_error_like_others() -> None:
+    with pytest.raises(ProcessFailedError, match=r"could not be started \(Argument list too long"):
+        await run_process(["true", "x" * 200_000], what="A test")
