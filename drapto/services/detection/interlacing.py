@@ -56,8 +56,8 @@ _ONE_SIDED = 0.85  # of the votes for a field order; of repeated fields in step 
 _CYCLE = 5  # frames of 2:3 pulldown
 _MIXED_FRAMES = 3  # of the five whose fields are of two pictures, or beside such a one
 _MIN_CYCLES = 2
-_MIN_LEAN, _LEANS_MORE = 0.01, 2.0  # of a frame that leans; times that of one that does not
-_LIKE_FLAGGED_FIELDS = 0.6  # as _LIKE_FIELDS, where the flags say interlaced
+_MIN_LEAN, _LEANS_MORE = 0.01, 1.3  # of a frame that leans; times that of one that does not
+_LIKE_FLAGGED_FIELDS = 0.3  # as _LIKE_FIELDS, where the flags say interlaced
 _CLEAR = 0.7  # of a group's votes
 _MAJORITY = 0.85  # of groups, or of flags
 
@@ -204,9 +204,10 @@ def _pulldown_by_weaves(group: Sequence[_Frame]) -> FieldOrder | None:
         leaning, whole = places[:_MIXED_FRAMES], places[_MIXED_FRAMES:]
         sign = 1 if leans[first] > 0 else -1
         least = min(sign * leans[place] for place in leaning)
-        most = max(abs(leans[place]) for place in whole)
+        most = max(abs(f.lean) for place in whole for f in by_phase[place])
         alike = all(f.is_whole for place in whole for f in by_phase[place])
-        if alike and least >= _MIN_LEAN and least >= _LEANS_MORE * most:
+        same_way = min(sign * f.lean for place in leaning for f in by_phase[place]) > 0
+        if alike and same_way and least >= max(_MIN_LEAN, _LEANS_MORE * most):
             return FieldOrder.TOP_FIRST if sign > 0 else FieldOrder.BOTTOM_FIRST
     return None
 
