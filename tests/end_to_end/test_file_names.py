@@ -11,9 +11,13 @@ from typing import Any
 
 import pytest
 
+from drapto.core.routing import RoutedStage, Side
 from tests.end_to_end.disturbing import beside, contents, encode, stage_begins, work_dir
-from tests.end_to_end.program import drapto
+from tests.end_to_end.program import QUICK, drapto, events_of
+from tests.legacy import needs_tools
 from tests.media import clips
+from tests.media.corpus import names
+from tests.media.corpus.reading import read
 
 LATIN_1 = os.fsdecode(b"caf\xe9.mkv")
 LOOKS_ESCAPED = os.fsdecode(rb"caf\xe9 and caf" + b"\xe9.mkv")
@@ -98,3 +102,27 @@ def test_messages_for_people_write_the_same(tmp_path: Path) -> None:
     done = drapto("encode", missing, tmp_path / "out.mkv")
     assert done.returncode == 3
     assert r"caf\xe9.mkv" in done.stderr
+
+
+@pytest.mark.parametrize("key", ["dash", "lines", "shell", "not_utf_8"])
+@pytest.mark.parametrize("side", [pytest.param(Side.LEGACY, marks=needs_tools), Side.NEW])
+def test_either_side_takes_any_name_and_any_directory(side: Side, key: str, tmp_path: Path) -> None:
+    name = names.NAMES[key][1]
+    home = tmp_path / f"-{name}"
+    home.mkdir()
+    before = names.film(home, name).read_bytes()
+    routes = [option for stage in RoutedStage for option in ("--route", f"{stage}={side}")]
+    output = f"-out {name.strip()}.mkv"
+    done = drapto(
+        "encode", *QUICK, "--json", *routes, "--", name, output,
+        cwd=home, DRAPTO_STATE_DIR=str(tmp_path / "state"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert sorted(p.name for p in home.iterdir()) == sorted([name, output])
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([home.name, "state"])
+    assert (home / name).read_bytes() == before
+    served = {e["served"]["side"] for e in events_of(done) if e["event"] == "stage_served"}
+    assert served == {side}
+    found = read(home / output)
+    assert found.frames == names.FRAMES
+    assert [track.codec for track in found.audio] == ["opus"]

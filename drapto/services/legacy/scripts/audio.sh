@@ -7,8 +7,8 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 need_set DRAPTO_INPUT DRAPTO_OUTPUT
 need "$FFPROBE"
 need_encoder libopus
-input=$(absolute "$DRAPTO_INPUT")
-output=$(absolute "$DRAPTO_OUTPUT")
+input=$DRAPTO_INPUT output=$DRAPTO_OUTPUT
+make_absolute input output
 readable "$input"
 
 bit_rate() { # bit_rate CHANNELS: kb/s

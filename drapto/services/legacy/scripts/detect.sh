@@ -10,7 +10,8 @@ LIMIT=0.094118   # what counts as black: code 24 of 255, ffmpeg's own default, a
 
 need_set DRAPTO_INPUT
 need "$FFMPEG" "$FFPROBE" "$MEDIAINFO"
-input=$(absolute "$DRAPTO_INPUT")
+input=$DRAPTO_INPUT
+make_absolute input
 readable "$input"
 stream=${DRAPTO_STREAM:-$(first_video "$input")}
 [[ -n $stream ]] || fail 3 "there is no video in $input"

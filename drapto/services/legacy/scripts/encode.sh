@@ -10,8 +10,8 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.sh"
 
 [[ $# == 2 ]] || fail 2 'usage: encode.sh INPUT OUTPUT.mkv'
-input=$(absolute "$1")
-output=$(absolute "$2")
+input=$1 output=$2
+make_absolute input output
 [[ $output == *.mkv ]] || fail 2 "the output must end in .mkv, not be $2"
 [[ ! -e $output ]] || fail 2 "$2 exists already"
 [[ -d ${output%/*} && -w ${output%/*} ]] || fail 2 "the directory of $2 cannot be written to"

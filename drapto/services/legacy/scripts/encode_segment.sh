@@ -17,12 +17,14 @@ need "$FFPROBE"
 need_encoder libsvtav1
 [[ ${DRAPTO_ENCODER:-svt-av1} == svt-av1 ]] ||
   fail 2 "the legacy scripts encode with svt-av1 only, not with $DRAPTO_ENCODER"
-input=$(absolute "$DRAPTO_INPUT")
-output=$(absolute "$DRAPTO_OUTPUT")
+input=$DRAPTO_INPUT output=$DRAPTO_OUTPUT
+make_absolute input output
 readable "$input"
 stream=${DRAPTO_STREAM:-$(first_video "$input")}
 [[ -n $stream ]] || fail 3 "there is no video in $input"
-scratch=$(mktemp -d -- "$(absolute "${DRAPTO_WORK_DIR:-${output%/*}}")/search.XXXXXX")
+place=${DRAPTO_WORK_DIR:-${output%/*}}
+make_absolute place
+scratch=$(mktemp -d -- "$place/search.XXXXXX")
 trap 'rm -rf -- "$scratch"' EXIT
 
 preset=${DRAPTO_PRESET:-6}

@@ -56,12 +56,13 @@ need_set() { # need_set VARIABLE…: exit 2 for the first that is empty
   done
 }
 
-# A path that no program takes for an option, and that holds after a cd.
-absolute() {
-  case $1 in
-    /*) printf '%s' "$1" ;;
-    *) printf '%s' "$PWD/$1" ;;
-  esac
+# make_absolute VARIABLE…: a path that no program takes for an option, and that holds after a cd.
+# Nothing is captured: $(…) would take the line breaks from the end of a name.
+make_absolute() {
+  local name
+  for name in "$@"; do
+    [[ ${!name} == /* ]] || printf -v "$name" %s "$PWD/${!name}"
+  done
 }
 
 readable() { # readable FILE: exit 3 if it is not

@@ -9,9 +9,9 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 
 need_set DRAPTO_INPUT DRAPTO_SEGMENTS_DIR DRAPTO_OUTPUT
 need "$FFMPEG" "$FFPROBE"
-input=$(absolute "$DRAPTO_INPUT")
-output=$(absolute "$DRAPTO_OUTPUT")
-audio=${DRAPTO_AUDIO:+$(absolute "$DRAPTO_AUDIO")}
+input=$DRAPTO_INPUT output=$DRAPTO_OUTPUT audio=${DRAPTO_AUDIO:-}
+make_absolute input output
+[[ -z $audio ]] || make_absolute audio
 readable "$input"
 stream=${DRAPTO_STREAM:-$(first_video "$input")}
 [[ -n $stream ]] || fail 3 "there is no video in $input"

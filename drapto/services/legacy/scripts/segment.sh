@@ -10,7 +10,8 @@ SEGMENT_S=15
 
 need_set DRAPTO_INPUT DRAPTO_OUTPUT_DIR
 need "$FFMPEG" "$FFPROBE"
-input=$(absolute "$DRAPTO_INPUT")
+input=$DRAPTO_INPUT
+make_absolute input
 readable "$input"
 stream=${DRAPTO_STREAM:-$(first_video "$input")}
 [[ -n $stream ]] || fail 3 "there is no video in $input"

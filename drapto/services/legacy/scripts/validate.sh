@@ -7,8 +7,8 @@ TOLERANCE_S=0.05 # between the first frame and the last: containers round
 
 need_set DRAPTO_INPUT DRAPTO_OUTPUT
 need "$FFMPEG" "$FFPROBE"
-input=$(absolute "$DRAPTO_INPUT")
-output=$(absolute "$DRAPTO_OUTPUT")
+input=$DRAPTO_INPUT output=$DRAPTO_OUTPUT
+make_absolute input output
 readable "$input"
 readable "$output"
 stream=${DRAPTO_STREAM:-$(first_video "$input")}
