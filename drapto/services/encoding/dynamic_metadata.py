@@ -176,7 +176,7 @@ def _about_profile(profile: int, base: int, carries: CarriedFrames) -> str:
 
 
 def _partly(what: str, frames: int, video: SourceVideo) -> str:
-    total = len(video.index)
+    total = len(video.coded)
     if frames >= total:
         return ""
     return f"{frames} of {count(total, 'frame')} carry {what} metadata; the others stay without."

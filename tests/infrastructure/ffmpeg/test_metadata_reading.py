@@ -6,6 +6,8 @@ from pathlib import Path
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drapto.core.dynamic_metadata import DynamicMetadata, digest
 from drapto.core.interfaces import SourceVideo
@@ -93,6 +95,16 @@ def test_h264_carries_hdr10_plus_in_its_messages() -> None:
     packet = b"\0\0\1\x06" + sei + b"\0\0\1\x65 slice"
     assert extract(packet).hdr10_plus == hdr.message(3)
     assert extract(b"\0\0\1\x06" + sei[:30] + b"\0\0\1\x65 slice").hdr10_plus is None
+
+
+@given(st.sampled_from(["hevc", "h264", "av1"]), st.booleans(), st.binary(max_size=120))
+def test_damage_in_a_packet_is_no_error(codec: str, sized: bool, noise: bytes) -> None:
+    record = bytes((1,)) + bytes(20) + b"\xff" + bytes(4) if sized else None
+    extract = extractor(codec, record)
+    assert extract is not None
+    for head in (b"", b"\0\0\1\x4e\1\4", b"\0\0\1\x7c\1\x19", b"\0\0\1\6\4", b"\x2a\x20\4\xb5"):
+        extract(head + noise)
+        extract(head + hdr.message(1)[:20] + noise)
 
 
 def test_other_codecs_are_not_asked() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from drapto.core.crop_border import CropBorder
+from drapto.core.deinterlacing import Deinterlacing, Method
 from drapto.core.dolby_vision.rpu import Rpu, write
 from drapto.core.dynamic_metadata import (
     CarriedFrames,
@@ -33,6 +34,7 @@ from drapto.core.media import (
 )
 from drapto.core.segments import VideoSettings
 from drapto.services.encoding.dynamic_metadata import decide_metadata, dolby_vision_level
+from drapto.services.encoding.tasks import source_pts
 from drapto.services.validation.dynamic import dynamic_rows
 from tests.media.dynamic_hdr import message, rpu_5, rpu_7, rpu_81, window
 
@@ -234,3 +236,19 @@ def test_metadata_that_came_from_nowhere_fails() -> None:
 
 def test_a_plain_source_has_no_rows() -> None:
     assert list(dynamic_rows(video(), settings(DynamicMetadata()), OUTPUT, None)) == []
+
+
+@pytest.mark.parametrize(
+    ("work", "pts"),
+    [
+        (Deinterlacing(method=Method.BOB), (0, 0, 1, 1)),
+        (Deinterlacing(method=Method.BWDIF), (0, 1, 2, 3)),
+        (Deinterlacing(method=Method.IVTC, dropped=(2,)), (0, 1, 3, 4)),
+    ],
+)
+def test_a_frame_made_of_fields_has_the_metadata_of_its_frame(
+    work: Deinterlacing, pts: tuple[int, ...]
+) -> None:
+    made = video(hdr10_plus=10).deinterlaced(work)
+    assert source_pts(made, 0, 4) == pts
+    assert decide_metadata(made, None, "av1").notes == ()
