@@ -38,6 +38,7 @@ _REPEATED, _NEW = 0.5, 0.9
 _MOVING_CODES = 1.0  # 8-bit codes: with less change around it, nothing can be told from a ratio
 _STILL_CODES = 0.75  # a change that nobody sees and no coder keeps
 _NOISE = 1.5  # times the median change of repeated fields: so much may be coding noise
+_FAR = 3.0  # times that noise: no coding noise is so much
 _CLEAR_FIT, _FIT_CODES = 0.3, 1.0  # share of both misfits, and 8-bit codes, that tell which fits
 
 # Costs, of which the proportions alone count.
@@ -91,8 +92,8 @@ class _Seen:
         self.fits_before = clear & (fields.own_misfit > fields.before_misfit)
         self.fits_itself = clear & (fields.own_misfit < fields.before_misfit)
         noise = max(_STILL_CODES, _NOISE * _median(earlier[self.earlier_repeats]))
-        changed = (earlier > noise) & (earlier >= _NEW * usual_earlier)
-        self.shows_new = changed & ~self.fits_before
+        usually = (earlier > noise) & (earlier >= _NEW * usual_earlier)
+        self.shows_new = usually | (earlier > _FAR * noise)
         self.shows_new[0] = True
 
     def against(self) -> Floats:
