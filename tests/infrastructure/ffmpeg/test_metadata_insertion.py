@@ -10,6 +10,7 @@ from drapto.core.media import DolbyVision
 from drapto.core.segments import SegmentTask
 from drapto.infrastructure.ffmpeg.dolby_vision_box import add_record
 from drapto.infrastructure.ffmpeg.metadata_insertion import insert
+from drapto.infrastructure.ffmpeg.metadata_reading import PacketMetadataReader
 from drapto.infrastructure.ffmpeg.probe import probe_file
 from tests.infrastructure.ffmpeg.test_metadata_reading import marked, opened, task_of
 from tests.media import dynamic_hdr as hdr
@@ -47,6 +48,24 @@ async def test_what_the_encoder_wrote_is_replaced(tmp_path: Path) -> None:
     await insert(other, own)
     await insert(other, plain)
     assert not any(hdr.side_data(own))
+
+
+async def test_the_metadata_of_a_neighbour_is_seen(tmp_path: Path) -> None:
+    """What the manifest compares: a frame off by one is another frame."""
+    video = await opened(marked(tmp_path, "in.mkv"))
+    task = task_of(video, 0, 12)
+    written = encoded(task, tmp_path / "segment.mkv")
+    reader, plan = PacketMetadataReader(), task.settings.dynamic_metadata
+    wanted = await reader.of_source(video.path, 0, task.frame_pts, plan)
+    await insert(task, written)
+    right = await reader.of_output(written, 0)
+    swapped = (task.frame_pts[0], task.frame_pts[2], task.frame_pts[1], *task.frame_pts[3:])
+    await insert(task.model_copy(update={"frame_pts": swapped}), written)
+    found = await reader.of_output(written, 0)
+    for kind in ("hdr10_plus", "dolby_vision"):
+        before, after = getattr(wanted, kind).frames, getattr(found, kind).frames
+        assert getattr(right, kind).frames == before
+        assert [n for n in range(12) if before[n] != after[n]] == [1, 2]
 
 
 @pytest.mark.parametrize("frames", [11, 13])
