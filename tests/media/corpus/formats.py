@@ -85,6 +85,20 @@ ENTRIES: tuple[Entry, ...] = (
         ),
     ),
     Entry(
+        "transparent_vp9",
+        odd.transparent_webm,
+        Truth(
+            "VP9 whose transparency is a second picture beside the first.",
+            frames=12,
+            times_s=even(12, 24),
+            width=160,
+            height=90,
+            video_codec="vp9",
+            says=("transparency",),
+            named=frozenset({"alpha"}),
+        ),
+    ),
+    Entry(
         "transparent",
         odd.transparent,
         Truth(

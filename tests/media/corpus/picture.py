@@ -26,6 +26,12 @@ def _turned(degrees: int, flip: str = "") -> Recipe:
     return make
 
 
+def _shown_at_4_3(directory: Path) -> Path:
+    plain, out = picture("plain.mkv")(directory), directory / "aspect.mkv"
+    ffmpeg("-i", plain, "-c", "copy", "-aspect", "4:3", out)
+    return out
+
+
 def _rotation(degrees: int) -> Truth:
     return Truth(
         f"QuickTime that a player turns by {degrees} degrees anticlockwise.",
@@ -115,6 +121,30 @@ ENTRIES: tuple[Entry, ...] = (
             mirrored=True,
         ),
         mp4=True,
+    ),
+    Entry(
+        "rotated_90_mirrored",
+        _turned(90, "-display_hflip"),
+        Truth(
+            "QuickTime that a player turns by 90 degrees and then flips left to right.",
+            frames=12,
+            times_s=even(12, 24),
+            width=320,
+            height=180,
+            rotation=90,
+            mirrored=True,
+        ),
+    ),
+    Entry(
+        "aspect_by_container",
+        _shown_at_4_3,
+        Truth(
+            "Square samples by the stream, 4:3 by the container, which counts.",
+            frames=24,
+            times_s=even(24, 24),
+            pixel_aspect=(8, 9),
+            **_SMALL,
+        ),
     ),
     Entry(
         "size_changes",

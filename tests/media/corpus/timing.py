@@ -117,6 +117,16 @@ ENTRIES: tuple[Entry, ...] = (
         mp4=True,
     ),
     Entry(
+        "frames_in_pairs",
+        picture("pairs.mp4", filters=at_ticks(r"40*floor(N/2)+mod(N\,2)", 1000)),
+        Truth(
+            "Every second frame comes a millisecond after the one before it.",
+            frames=24,
+            times_s=tuple((40 * (n // 2) + n % 2) / 1000 for n in range(24)),
+            **_SMALL,
+        ),
+    ),
+    Entry(
         "negative_start",
         picture(
             "negative.mkv",
