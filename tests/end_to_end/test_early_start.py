@@ -13,6 +13,7 @@ from drapto.core.events import Event
 from drapto.core.job import EncodeResult
 from drapto.infrastructure.machine import cpu_cores
 from tests.media import clips, hostile
+from tests.media import film as film_of
 
 SHORT: dict[str, Any] = {"preset": 13, "crf": 50.0, "min_segment_s": 0.25, "max_segment_s": 0.5}
 """Segments so short that a clip of a few seconds is a long film."""
@@ -68,3 +69,33 @@ async def test_what_was_begun_on_a_wrong_index_is_withdrawn(tmp_path: Path) -> N
     assert any("decoded" in warning for warning in result.warnings)
     assert len(clips.decoded_frames(tmp_path / "out.mkv")) == result.frames
     assert entries[-1] == "transition"
+
+
+def shots(first: int, count: int, frames: int) -> film_of.Planes:
+    seeds = range(first, first + count)
+    return film_of.film(*(film_of.shot(seed, frames, step=(3, 0)) for seed in seeds))
+
+
+async def test_what_was_begun_before_fields_were_seen_is_withdrawn(tmp_path: Path) -> None:
+    planes = film_of.film(shots(1, 6, 20), film_of.interlaced(shots(7, 6, 40)))
+    source = film_of.write_film(tmp_path / "late.mkv", planes, fps=25)
+    result, entries = await encode(source, tmp_path / "out.mkv", crop="off")
+    assert entries.index("segments_added") < entries.index("analysis_done")
+    assert entries.count("deinterlacing_settled") == 1
+    settled = entries.index("deinterlacing_settled")
+    assert entries[settled:].count("segment_done") == result.segments
+    assert result.settings.deinterlacing.method == "match"
+    assert result.frames == 240
+
+
+async def test_encoding_does_not_begin_on_a_film_that_begins_in_fields(tmp_path: Path) -> None:
+    planes = film_of.interlaced(shots(1, 5, 40))
+    source = film_of.write_film(tmp_path / "fields.mkv", planes, fps=25)
+    result, entries = await encode(source, tmp_path / "out.mkv", crop="off")
+    assert "segments_added" not in entries
+    assert "discarded" not in entries
+    assert result.settings.deinterlacing.method == "bwdif"
+    # Asked to leave it as it is, nothing has to be waited for.
+    result, entries = await encode(source, tmp_path / "off.mkv", crop="off", deinterlace="off")
+    assert entries.index("segments_added") < entries.index("analysis_done")
+    assert "discarded" not in entries
