@@ -154,7 +154,7 @@ def _frames(
             if number % PACKETS_PER_CHECK == 0:
                 check()
             frame = extract(bytes(packet))
-            if packet.pts is not None:
+            if packet.pts is not None and not packet.is_discard:  # else no frame comes of it
                 yield packet.pts, frame
 
 

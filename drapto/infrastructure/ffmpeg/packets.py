@@ -160,14 +160,16 @@ class _Notes:
         elif self._codec in _B_PICTURE_CODECS:
             b_picture = _is_b_picture(self._codec, bytes(packet))
         if self._extract is not None:
-            self._note_metadata(self._extract(bytes(packet)))
+            self._note_metadata(self._extract(bytes(packet)), shown)
         self._size_bytes += packet.size
         pts = NO_PTS if packet.pts is None else packet.pts
         dts = NO_PTS if packet.dts is None else packet.dts
         flags = (key, shown and not second, second, b_picture, packet.is_corrupt)
         self.rows.append((pts, dts, packet.duration or 0, *flags))
 
-    def _note_metadata(self, frame: FrameMetadata) -> None:
+    def _note_metadata(self, frame: FrameMetadata, shown: bool) -> None:
+        if not shown:
+            return
         self._carries["hdr10_plus"] += frame.hdr10_plus is not None
         self._carries["dolby_vision"] += frame.dolby_vision is not None
         self._carries["inherited"] += frame.inherited

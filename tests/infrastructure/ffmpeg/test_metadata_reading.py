@@ -81,6 +81,17 @@ async def test_a_whole_source_is_read_as_its_output_must_be(tmp_path: Path) -> N
     assert fewer.hdr10_plus.unplaced == 5
 
 
+async def test_what_an_edit_list_hides_is_no_frame_without_a_place(tmp_path: Path) -> None:
+    source, cut = marked(tmp_path, "in.mp4"), tmp_path / "cut.mp4"
+    ffmpeg("-ss", "1.25", "-i", source, "-c", "copy", cut)
+    video = await opened(cut)
+    assert video.carries.hdr10_plus == len(video.index) < FRAMES
+    pts = [int(value) for value in video.index.pts]
+    facts = await PacketMetadataReader().of_source(video.path, 0, pts, PLAN)
+    assert facts.hdr10_plus.count == len(pts)
+    assert facts.hdr10_plus.unplaced == 0
+
+
 def test_a_stream_without_any_counts_none(tmp_path: Path) -> None:
     path = hdr.source(tmp_path, frames=8)
     carries = read_packets(path, 0).carries
