@@ -70,6 +70,8 @@ def _describe_os_error(error: OSError) -> Failure:
         errno.EACCES: "Check who may read and write there.",
         errno.EPERM: "Check who may read and write there.",
         errno.EROFS: "Choose a directory that can be written to.",
+        errno.ENOENT: "If something removed it while the job was running, run the command again.",
+        errno.EIO: "The disk reports a fault: check it, or use another.",
         errno.EMFILE: "Raise the limit of open files (ulimit -n).",
     }.get(error.errno or 0, "")
     return Failure(type(error).__name__, f"The system refused: {what}", hint, 1)

@@ -122,7 +122,10 @@ def test_error_of_the_system_names_the_file_and_what_to_do(
     except OSError as error:
         code, said = failing(error, capsys)
     assert code == 1
-    assert said == f"Error: The system refused: {tmp_path}/no/file: No such file or directory.\n"
+    assert said == (
+        f"Error: The system refused: {tmp_path}/no/file: No such file or directory. "
+        "If something removed it while the job was running, run the command again.\n"
+    )
     full = describe(OSError(28, "No space left on device", "/x"))
     assert "Free some space" in full.hint
 
