@@ -106,7 +106,14 @@ class ScriptContractError(DraptoError):
 
 
 class SegmentFailedError(DraptoError):
-    """A segment could not be encoded, after all retries."""
+    """A segment could not be encoded, after all retries.
+
+    `spoilt` is the number of a finished one whose file is no good any more: it has to be made anew.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", spoilt: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.spoilt = spoilt
 
 
 class ResourceError(DraptoError):

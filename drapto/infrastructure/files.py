@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 from drapto.core.errors import DraptoError, PublishError, ResourceError
@@ -29,10 +30,20 @@ def sync_directory(path: Path) -> None:
 def cleared(path: Path) -> Path:
     """`path`, with nothing there: a link in its place goes, and not what it points at.
 
-    For every file that is written by somebody who would follow it. Errors: OSError.
+    For files of a work directory that are written by somebody who would follow it; a directory of
+    that name goes with all that is in it. Errors: OSError.
     """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
     path.unlink(missing_ok=True)
     return path
+
+
+def give_name(written: Path, path: Path) -> None:
+    """Rename a finished file of a work directory, whatever stands in its place. Errors: OSError."""
+    if path.is_dir():
+        cleared(path)
+    written.replace(path)
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:

@@ -147,3 +147,21 @@ def test_journal_damaged_in_the_middle_is_not_used_and_that_is_said(
     assert "Line 4" in said
     assert done.result["resumed_segments"] == 0
     assert contents(left.output) == undisturbed
+
+
+def test_segment_that_passes_for_another_is_made_again_by_the_run_after(
+    left: Left, film: Path, undisturbed: str
+) -> None:
+    """Its entry names a file that is what the entry says, but not what was encoded for it."""
+    journal = left.work / "journal.jsonl"
+    entries = [json.loads(line) for line in journal.read_text().splitlines()]
+    one, other = [e["encoded"] for e in entries if e["entry"] == "segment_done"][:2]
+    for key in ("path", "size_bytes", "digest"):
+        one[key], other[key] = other[key], one[key]
+    journal.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    refusals = 0
+    while (done := encode(film, left.output)).code and refusals < 2:  # one for each of the two
+        refusals += 1
+        assert "makes that segment anew" in done.stderr
+    assert (refusals > 0, done.code) == (True, 0), done.stderr
+    assert contents(left.output) == undisturbed

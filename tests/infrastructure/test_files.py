@@ -14,7 +14,7 @@ from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
 from drapto.infrastructure.ffmpeg.inspector import DecodingInspector
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.infrastructure.ffmpeg.video_track import write_video_track
-from drapto.infrastructure.files import cleared, translate
+from drapto.infrastructure.files import cleared, give_name, translate
 from drapto.services.encoding.registry import encoder_named
 from tests.media import clips
 from tests.services.test_encoding_contract import tasks_for
@@ -45,6 +45,16 @@ async def test_segment_that_is_gone_before_it_was_read_back_is_no_fault_of_the_e
     (task,) = tasks_for(video, tmp_path, 0, 72)
     with pytest.raises(PublishError, match="Something removed it"):
         await DecodingInspector().accept(task, tmp_path / "gone.mkv", ProcessUse())
+
+
+def test_directory_in_the_place_of_a_piece_does_not_stay_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "piece" / "deep").mkdir(parents=True)
+    written = tmp_path / "written"
+    written.write_text("whole")
+    give_name(written, tmp_path / "piece")
+    assert (tmp_path / "piece").read_text() == "whole"
+    (tmp_path / "other").mkdir()
+    assert not cleared(tmp_path / "other").exists()
 
 
 def test_only_the_link_is_cleared(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ from drapto.core.tracks import AudioEncoding, AudioTrackFile, TrackPlan
 from drapto.infrastructure.ffmpeg.audio_clock import mending
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, time_watcher
 from drapto.infrastructure.ffmpeg.run import run_writer
-from drapto.infrastructure.files import cleared
+from drapto.infrastructure.files import cleared, give_name
 from drapto.infrastructure.process import run_process
 from drapto.infrastructure.stalling import STALL_S
 
@@ -76,7 +76,7 @@ async def encode_audio(
             stall_s=stall_s,
         )
         duration_s = opus_duration_s(partial)
-        partial.replace(out)
+        give_name(partial, out)
     finally:
         partial.unlink(missing_ok=True)
     on_progress(duration_s)

@@ -16,7 +16,7 @@ from drapto.core.interfaces import ProcessUse
 from drapto.core.segments import EncodedSegment, SegmentTask
 from drapto.infrastructure.ffmpeg.decode import decode_segment
 from drapto.infrastructure.ffmpeg.metadata_insertion import insert
-from drapto.infrastructure.files import translate
+from drapto.infrastructure.files import give_name, translate
 from drapto.infrastructure.fingerprint import file_digest
 
 
@@ -35,7 +35,7 @@ class DecodingInspector:
         size_bytes = (await anyio.Path(written).stat()).st_size
         decoded = await decode_segment(written)
         digest = await file_digest(written)
-        await anyio.Path(written).replace(task.output)
+        give_name(written, task.output)
         return EncodedSegment(
             segment=task.segment,
             path=task.output,

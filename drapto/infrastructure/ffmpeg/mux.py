@@ -33,7 +33,7 @@ from drapto.infrastructure.ffmpeg.language_tags import write_language_tags
 from drapto.infrastructure.ffmpeg.metadata_file import COVER_TYPES, cover_names, metadata_text
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, time_watcher
 from drapto.infrastructure.ffmpeg.run import run_writer
-from drapto.infrastructure.files import cleared
+from drapto.infrastructure.files import cleared, give_name
 from drapto.infrastructure.stalling import STALL_S
 
 MOVIE_TIMESCALE = 48_000  # at least this many ticks a second for MP4 edit lists: one per sample
@@ -92,7 +92,7 @@ async def mux(
             stall_s=stall_s,
         )
         write_language_tags(partial, _tagged_languages(plan))
-        partial.replace(out)
+        give_name(partial, out)
     finally:
         partial.unlink(missing_ok=True)
         for cover in covers.values():

@@ -39,13 +39,14 @@ from drapto.core.tracks import VideoTrackFile
 from drapto.infrastructure.ffmpeg.dolby_vision_box import add_record
 from drapto.infrastructure.ffmpeg.opening import open_container
 from drapto.infrastructure.ffmpeg.parameter_sets import ParameterSets
-from drapto.infrastructure.files import cleared
+from drapto.infrastructure.files import cleared, give_name, translate
 
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
+_AGAIN_HINT = "Run the same command again: it makes that segment anew."
 MAX_TIMESCALE = 2**31 - 1  # MP4 keeps it in 32 bits, libavformat in a signed int
 
 
@@ -140,7 +141,11 @@ def _write(
     try:
         times = _Times(pts, dts, index.duration * ticks, Fraction(1, timescale))
         _mux_parts(parts, times, partial_file, inline, aspect, stop)
-        partial_file.replace(out)
+        give_name(partial_file, out)
+    except InterruptedError:
+        raise
+    except OSError as error:  # libavformat's own errors among them
+        raise translate(error, f"The joined video {partial_file} cannot be written") from error
     finally:
         partial_file.unlink(missing_ok=True)
     return VideoTrackFile(
@@ -210,7 +215,8 @@ def _changed(encoded: EncodedSegment) -> SegmentFailedError:
     return SegmentFailedError(
         f"Segment {encoded.segment.label} ({encoded.path}) is not what was encoded: somebody has "
         "changed the file since.",
-        hint="Run the same command again: it makes that segment anew.",
+        hint=_AGAIN_HINT,
+        spoilt=encoded.segment.index,
     )
 
 
@@ -227,13 +233,15 @@ def _read_part(encoded: EncodedSegment, stop: threading.Event) -> _Part:
     except (av.error.FFmpegError, IndexError) as error:
         raise SegmentFailedError(
             f"Segment {segment.label} ({encoded.path}) cannot be read back: {error}.",
-            hint="Delete that file and run the same command again.",
+            hint=_AGAIN_HINT,
+            spoilt=segment.index,
         ) from error
     if len(times) != segment.frames or None in times or len(set(times)) != len(times):
         raise SegmentFailedError(
             f"Segment {segment.label} ({encoded.path}) shows {len(set(times) - {None})} frames "
             f"in {len(times)} packets; it should show {segment.frames}.",
-            hint="Delete that file and run the same command again.",
+            hint=_AGAIN_HINT,
+            spoilt=segment.index,
         )
     shown = np.argsort(np.argsort(np.array(times, dtype=np.int64))).astype(np.int64)
     return _Part(encoded, extradata, codec, shown)

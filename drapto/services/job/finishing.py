@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import anyio
 
 from drapto.core.dynamic_metadata import ComparedMetadata
-from drapto.core.entries import AssemblyDone, Published, Validated
-from drapto.core.errors import StateError
+from drapto.core.entries import AssemblyDone, Discarded, Published, Validated
+from drapto.core.errors import SegmentFailedError, StateError
 from drapto.core.facts import FileFacts
 from drapto.core.job import JobState, Stage
 from drapto.core.manifest import Manifest
@@ -33,14 +34,19 @@ async def assemble(job: JobContext, analysed: Analysed, mux: MuxPlan) -> None:
     place, tracks = job.place, job.workshop.tracks
     async with job.reporter.stage(Stage.ASSEMBLY) as report:
         done = job.state.checkpoint.segments
-        video = await tracks.write_video_track(
-            [done[segment.index] for segment in analysed.segments],
-            analysed.video.index,
-            place.temp / "video.mp4",
-            analysed.plan.settings.sample_aspect_ratio,
-            analysed.video.late_s,
-            analysed.plan.settings.dynamic_metadata.dolby_vision,
-        )
+        try:
+            video = await tracks.write_video_track(
+                [done[segment.index] for segment in analysed.segments],
+                analysed.video.index,
+                place.temp / "video.mp4",
+                analysed.plan.settings.sample_aspect_ratio,
+                analysed.video.late_s,
+                analysed.plan.settings.dynamic_metadata.dolby_vision,
+            )
+        except SegmentFailedError as error:
+            if error.spoilt is not None:
+                await job.state.record(_spoilt("segment", error.spoilt))
+            raise
         audio = {index: done.audio for index, done in job.state.checkpoint.audio.items()}
         out = place.assembly / f"output{job.request.output.suffix.lower()}"
         assembled = await tracks.mux(
@@ -65,6 +71,10 @@ async def assemble(job: JobContext, analysed: Analysed, mux: MuxPlan) -> None:
         report.detail = f"{count(len(mux.tracks) + 1, 'track')}, {size(size_bytes)}"
 
 
+def _spoilt(what: Literal["segment", "audio"], key: int) -> Discarded:
+    return Discarded(what=what, key=key, reason="it is not what was encoded")
+
+
 async def _require_unchanged_sound(job: JobContext) -> None:
     """That what was put into the container is what was encoded; segments are compared when they
     are joined. Errors: StateError."""
@@ -72,6 +82,7 @@ async def _require_unchanged_sound(job: JobContext) -> None:
         path = done.audio.path
         reason = await job.workshop.store.verify(path, done.size_bytes, done.digest)
         if reason is not None:
+            await job.state.record(_spoilt("audio", index))
             raise StateError(
                 f"Audio track {index} is not what was encoded: {reason}.",
                 hint="Run the same command again: it makes that track anew.",
