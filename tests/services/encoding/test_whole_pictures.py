@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,12 +14,15 @@ import pytest
 
 from drapto.core.analysis import VideoAnalysis
 from drapto.core.deinterlacing import DeinterlaceChoice, Method
+from drapto.core.errors import InputError
 from drapto.core.interfaces import SourceVideo
 from drapto.core.job import EncodeOptions
+from drapto.core.media import FrameIndex, MediaInfo, Track, TrackKind
 from drapto.core.segments import Segment, VideoSettings
 from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
+from drapto.infrastructure.ffmpeg.quality import Footage, measure_quality, output_footage
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
-from drapto.services.detection.deinterlacing import settle_on_shown
+from drapto.services.detection.deinterlacing import deinterlacing_notes, settle_on_shown
 from drapto.services.detection.features import NumpyBackend
 from drapto.services.detection.service import StreamingDetection
 from drapto.services.encoding.command import filter_graph, input_arguments
@@ -148,3 +152,47 @@ async def test_inverse_telecine_gives_every_picture_of_the_film_back_once(
 
 def number_of(picture: np.ndarray, film_of: np.ndarray) -> int | None:
     return next((n for n, wanted in enumerate(film_of) if np.array_equal(picture, wanted)), None)
+
+
+async def test_graph_of_a_progressive_film_is_trim_and_picture_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    path = lossless(tmp_path, film.shot(3, 40, step=STEP), fps=25, pixel_format="yuv420p")
+    video, _ = await deinterlaced(path, "auto", tmp_path)
+    assert video.coded_index is None
+    (task,) = make_tasks(video, [Segment(index=0, start=9, end=30)], settings_of(video), tmp_path)
+    assert task.fields is None
+    assert filter_graph(task, "yuv420p10le") == (
+        "trim=start_pts=360:end_pts=1200,settb=1/25,setpts=N:strip_fps=1,"
+        "scale=192:108,format=yuv420p10le"
+    )
+
+
+async def test_quality_is_measured_against_whole_pictures(tmp_path: Path) -> None:
+    """The film behind the telecine, and not the fields, is what the encode is compared with."""
+    original = film.shot(5, 48, step=STEP)
+    source = lossless(tmp_path, film.telecined(original), fps=30, pixel_format="yuv420p")
+    video, _ = await deinterlaced(source, "auto", tmp_path)
+    perfect = film.write_film(tmp_path / "film.mkv", original, fps=24)
+    output = await output_footage(perfect)
+    ffmpeg = Path(imageio_ffmpeg.get_ffmpeg_exe())
+    quality = await measure_quality(ffmpeg, Footage.of(video), output, scratch_dir=tmp_path)
+    assert quality.frames == 48
+    assert quality.p1 > 97
+    with pytest.raises(InputError, match="it has 48 frames, not 60"):
+        await measure_quality(ffmpeg, Footage.of(video.as_coded), output, scratch_dir=tmp_path)
+
+
+def test_scripts_that_do_not_look_for_interlacing_are_named_where_the_stream_says_so() -> None:
+    base = Fraction(1, 25)
+    track = Track(
+        index=0, kind=TrackKind.VIDEO, codec="mpeg2video", time_base=base, interlaced=True
+    )
+    media = MediaInfo(path=Path("in.ts"), format_name="mpegts", size_bytes=1, tracks=(track,))
+    one = np.zeros(1, np.int64)
+    index = FrameIndex(base, one, one + 1, one == 0)
+    video = SourceVideo(media, track, media.path, 0, index)
+    (said,) = deinterlacing_notes(video, VideoAnalysis(scenes=(), unreported=("interlacing",)))
+    assert "calls itself interlaced" in said
+    assert "encoded as it is" in said
+    assert deinterlacing_notes(video, VideoAnalysis(scenes=())) == ()

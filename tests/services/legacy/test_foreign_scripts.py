@@ -12,6 +12,7 @@ import pytest
 
 from drapto.bootstrap.stages import legacy_stages, make_workshop
 from drapto.core.analysis import VideoAnalysis
+from drapto.core.deinterlacing import Deinterlacing, Method
 from drapto.core.errors import (
     DraptoError,
     InputError,
@@ -295,6 +296,17 @@ async def test_encoder_without_a_file_is_refused(video: SourceVideo, tmp_path: P
     executor = ScriptSegmentExecutor(foreign(tmp_path, encode_segment=lazy), DecodingInspector())
     with pytest.raises(ScriptContractError, match="no file at DRAPTO_OUTPUT"):
         await encoded(executor, video, Segment(index=0, start=0, end=24))
+
+
+async def test_encoder_that_does_not_say_that_it_deinterlaced_is_refused(
+    video: SourceVideo, tmp_path: Path
+) -> None:
+    """Combs cannot be seen from outside: the frames are all there."""
+    silent = echoing('{"frames": 24}')
+    executor = ScriptSegmentExecutor(foreign(tmp_path, encode_segment=silent), DecodingInspector())
+    in_fields = video.deinterlaced(Deinterlacing(method=Method.BWDIF))
+    with pytest.raises(ScriptContractError, match="does not say that it used DRAPTO_DEINTERLACE"):
+        await encoded(executor, in_fields, Segment(index=0, start=0, end=24))
 
 
 async def test_encoder_that_fails_is_tried_again_and_every_reason_told(
