@@ -106,14 +106,7 @@ class ScriptContractError(DraptoError):
 
 
 class SegmentFailedError(DraptoError):
-    """A segment could not be encoded, after all retries.
-
-    `spoilt` is the number of a finished one whose file is no good any more: it has to be made anew.
-    """
-
-    def __init__(self, message: str, *, hint: str = "", spoilt: int | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.spoilt = spoilt
+    """A segment could not be encoded, after all retries, or is not what was encoded any more."""
 
 
 class ResourceError(DraptoError):

@@ -216,7 +216,6 @@ def _changed(encoded: EncodedSegment) -> SegmentFailedError:
         f"Segment {encoded.segment.label} ({encoded.path}) is not what was encoded: somebody has "
         "changed the file since.",
         hint=_AGAIN_HINT,
-        spoilt=encoded.segment.index,
     )
 
 
@@ -234,14 +233,12 @@ def _read_part(encoded: EncodedSegment, stop: threading.Event) -> _Part:
         raise SegmentFailedError(
             f"Segment {segment.label} ({encoded.path}) cannot be read back: {error}.",
             hint=_AGAIN_HINT,
-            spoilt=segment.index,
         ) from error
     if len(times) != segment.frames or None in times or len(set(times)) != len(times):
         raise SegmentFailedError(
             f"Segment {segment.label} ({encoded.path}) shows {len(set(times) - {None})} frames "
             f"in {len(times)} packets; it should show {segment.frames}.",
             hint=_AGAIN_HINT,
-            spoilt=segment.index,
         )
     shown = np.argsort(np.argsort(np.array(times, dtype=np.int64))).astype(np.int64)
     return _Part(encoded, extradata, codec, shown)

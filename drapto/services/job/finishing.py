@@ -34,18 +34,18 @@ async def assemble(job: JobContext, analysed: Analysed, mux: MuxPlan) -> None:
     place, tracks = job.place, job.workshop.tracks
     async with job.reporter.stage(Stage.ASSEMBLY) as report:
         done = job.state.checkpoint.segments
+        segments = [done[segment.index] for segment in analysed.segments]
         try:
             video = await tracks.write_video_track(
-                [done[segment.index] for segment in analysed.segments],
+                segments,
                 analysed.video.index,
                 place.temp / "video.mp4",
                 analysed.plan.settings.sample_aspect_ratio,
                 analysed.video.late_s,
                 analysed.plan.settings.dynamic_metadata.dolby_vision,
             )
-        except SegmentFailedError as error:
-            if error.spoilt is not None:
-                await job.state.record(_spoilt("segment", error.spoilt))
+        except SegmentFailedError:
+            await _discard_spoilt(job, segments)
             raise
         audio = {index: done.audio for index, done in job.state.checkpoint.audio.items()}
         out = place.assembly / f"output{job.request.output.suffix.lower()}"
@@ -69,6 +69,14 @@ async def assemble(job: JobContext, analysed: Analysed, mux: MuxPlan) -> None:
             )
         )
         report.detail = f"{count(len(mux.tracks) + 1, 'track')}, {size(size_bytes)}"
+
+
+async def _discard_spoilt(job: JobContext, segments: Sequence[EncodedSegment]) -> None:
+    """All at once, or the next run would stop at the next of them."""
+    found = await job.workshop.payload([segment.path for segment in segments])
+    for encoded, payload in zip(segments, found.each, strict=True):
+        if encoded.payload_sha256 != payload:
+            await job.state.record(_spoilt("segment", encoded.segment.index))
 
 
 def _spoilt(what: Literal["segment", "audio"], key: int) -> Discarded:
