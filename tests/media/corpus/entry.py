@@ -33,6 +33,7 @@ class Sound:
     start_s: float | None = 0.0  # first sound after the first picture; None: not stated
     duration_s: float | None = None  # first to last sound, gaps included; None: not stated
     dispositions: frozenset[str] = frozenset()  # PyAV's names: 'default', 'forced' ...
+    tones_hz: tuple[int, ...] | None = None  # heard in each of 3 channels or more; 0: none
 
 
 @dataclass(frozen=True)

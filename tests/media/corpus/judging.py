@@ -11,6 +11,7 @@ from tests.media.corpus.reading import Reading
 
 SOUND_START_S = 0.025  # as in docs/manifest.md: `audio_start`
 SOUND_LENGTH_S = 0.060  # and `audio_duration`
+TONE_HZ = 4  # two steps of a spectrum of half a second
 CHAPTER_S = 0.002  # half a tick of Matroska for the frame, and one of the source for the chapter
 
 
@@ -139,8 +140,16 @@ def _same_sound(found: Sound, stated: Sound) -> bool:
         for name in ("codec", "channels", "rate", "dispositions")
     )
     same &= _language(found) == _language(stated) and stated.layout in (None, found.layout)
+    same &= _same_tones(found.tones_hz or (), stated.tones_hz)
     same &= _near(found.start_s, stated.start_s, SOUND_START_S)
     return same and _near(found.duration_s, stated.duration_s, SOUND_LENGTH_S)
+
+
+def _same_tones(found: tuple[int, ...], stated: tuple[int, ...] | None) -> bool:
+    if stated is None:
+        return True
+    pairs = zip(found, stated, strict=True) if len(found) == len(stated) else [(0, 1)]
+    return all(abs(a - b) <= TONE_HZ and bool(a) == bool(b) for a, b in pairs)
 
 
 def _same_text(found: Text, stated: Text) -> bool:

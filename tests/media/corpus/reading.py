@@ -23,6 +23,7 @@ from av.sidedata.sidedata import Type as SideData
 
 from tests.media import ebml
 from tests.media.corpus.entry import Chapter, Sound, Text
+from tests.media.sound import loudest_hz
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def read(path: Path, main: int = 0) -> Reading:
         languages = _languages(container, path)
         beside = {
             "audio": tuple(
-                _sound(s, tracks[s.index], zero_s, languages) for s in container.streams.audio
+                _sound(s, tracks[s.index], zero_s, languages, path) for s in container.streams.audio
             ),
             "subtitles": tuple(
                 _text(s, tracks[s.index], languages) for s in container.streams.subtitles
@@ -204,7 +205,9 @@ def _languages(container: Any, path: Path) -> dict[int, str]:
     return {s.index: s.metadata.get("language", "") for s in streams}
 
 
-def _sound(stream: Any, track: _Track, zero_s: float, languages: dict[int, str]) -> Sound:
+def _sound(
+    stream: Any, track: _Track, zero_s: float, languages: dict[int, str], path: Path
+) -> Sound:
     starts = bool(track.begins_s)
     return Sound(
         codec=_codec(stream),
@@ -215,7 +218,15 @@ def _sound(stream: Any, track: _Track, zero_s: float, languages: dict[int, str])
         start_s=min(track.begins_s) - zero_s if starts else None,
         duration_s=max(track.ends_s) - min(track.begins_s) if starts else None,
         dispositions=_dispositions(stream),
+        tones_hz=_tones_hz(stream, path),
     )
+
+
+def _tones_hz(stream: Any, path: Path) -> tuple[int, ...]:
+    """The strongest frequency of each channel of the first track that has more than two."""
+    if stream.channels < 3 or stream.index > 1:
+        return ()
+    return tuple(hz or 0 for hz in loudest_hz(path, stream.channels)[0])
 
 
 def _text(stream: Any, track: _Track, languages: dict[int, str]) -> Text:

@@ -18,9 +18,15 @@ def heard(
     layout: str, channels: int, rate: int = 48_000, silent: tuple[int, ...] = ()
 ) -> list[str]:
     """Input arguments: 1 s with another tone in every channel; some channels may be silent."""
-    tones = (0 if n in silent else 220 * (n + 2) for n in range(channels))
-    formula = "|".join(f"0.2*sin(2*PI*{hz}*t)" for hz in tones)
+    formula = "|".join(f"0.2*sin(2*PI*{hz}*t)" for hz in _tones_hz(channels, silent))
     return ["-f", "lavfi", "-i", f"aevalsrc='{formula}':s={rate}:d=1:c={layout}"]
+
+
+def _tones_hz(channels: int, silent: tuple[int, ...] = ()) -> tuple[int, ...]:
+    """By channel; the fourth of six or eight is the one for low frequencies, and has no others."""
+    low = 3 if channels > 4 else None
+    tones = (60 if channel == low else 220 * (channel + 2) for channel in range(channels))
+    return tuple(0 if channel in silent else hz for channel, hz in enumerate(tones))
 
 
 def _entry(
@@ -47,7 +53,8 @@ def _entry(
         return out
 
     codec = "vp8" if suffix == ".webm" else "h264"
-    sound = replace(sound, duration_s=1.0, dispositions=DEFAULT)
+    tones_hz = _tones_hz(sound.channels, silent) if sound.channels > 2 else None
+    sound = replace(sound, duration_s=1.0, dispositions=DEFAULT, tones_hz=tones_hz)
     truth = replace(PICTURE, what=what, video_codec=codec, audio=(sound,), named=named)
     return Entry(f"sound_{name}", make, truth, mp4=mp4, webm=webm)
 
