@@ -15,6 +15,8 @@ from tests.end_to_end.disturbing import (
 )
 from tests.media import clips
 
+pytest.register_assert_rewrite("tests.end_to_end.corpus")  # so that it shows what it compared
+
 
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

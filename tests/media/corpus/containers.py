@@ -224,7 +224,14 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "ogg_theora",
         picture("theora.ogv", codec=("-c:v", "libtheora", "-q:v", "5", "-g", "24")),
-        Truth("Theora in Ogg.", frames=24, times_s=even(24, 24), video_codec="theora", **_SMALL),
+        Truth(
+            "Theora in Ogg.",
+            frames=24,
+            times_s=even(24, 24),
+            video_codec="theora",
+            named=frozenset({"color_chroma_location"}),
+            **_SMALL,
+        ),
     ),
     Entry(
         "mxf",
