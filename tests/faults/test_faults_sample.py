@@ -19,7 +19,7 @@ SAMPLE = (
     "the clock steps back",
     "the source is cut off",
     "two segments swapped during a run",
-    "links where pieces are written during a run",
+    "links where pieces are written between two runs",
     "garbage in the journal between two runs",
     "too little memory for some workers",
     "12 starts for one output",

@@ -14,7 +14,7 @@ from tests.faults.harness import Kind
 from tests.faults.place import Ended, Place
 
 MIB = 1024**2
-WORKER_MIB = 57  # what one segment worker takes for the film (ru_maxrss)
+WORKER_MIB = 33  # what a control group is charged for one segment worker of the film
 # Address space, which counts stacks and reserves as well. With 300 MB SVT-AV1 gets no threads, with
 # 150 MB it crashes, with 500 MB it works.
 _LIMITS_KB = (60_000, 150_000, 220_000, 300_000)
@@ -24,7 +24,7 @@ _HALF_A_MINUTE_S = 30.0
 
 def group_for_one(place: Place) -> Ended:
     """Room for one worker; four are asked for. The kernel kills what does not fit."""
-    group = _control_group(place, round(place.rng.uniform(1.3, 1.9) * WORKER_MIB) * MIB)
+    group = _control_group(place, round(place.rng.uniform(1.2, 1.6) * WORKER_MIB) * MIB)
     script = f'echo $$ > "{group}/cgroup.procs"\nexec "{find_ffmpeg()}" "$@"\n'
     return _noticed(place.run("--workers", "4", DRAPTO_FFMPEG=_wrapper(place, script)))
 
