@@ -27,7 +27,7 @@ from aiofiles.threadpool.binary import AsyncFileIO
 
 from drapto.core import json_text
 from drapto.core.errors import DraptoError, StateError
-from drapto.infrastructure.files import sync_directory, translate, write_atomically
+from drapto.infrastructure.files import cleared, sync_directory, translate, write_atomically
 
 JOURNAL_NAME = "journal.jsonl"
 DISCARDED_NAME = "journal.discarded.jsonl"  # the last one that was not used, for finding out why
@@ -138,6 +138,8 @@ class FileJournal:
             data = json_text.dumps(state, indent=1).encode() + b"\n"
             path = self._folder / CHECKPOINT_NAME
             try:
+                if path.is_dir():
+                    cleared(path)
                 await anyio.to_thread.run_sync(write_atomically, path, data)
             except OSError as error:
                 raise translate(error, f"The checkpoint {path} cannot be written") from error

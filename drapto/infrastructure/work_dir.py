@@ -28,7 +28,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from drapto.core.errors import PublishError, UsageError
-from drapto.infrastructure.files import sync_directory, translate
+from drapto.infrastructure.files import cleared, sync_directory, translate
 from drapto.infrastructure.journal import CHECKPOINT_NAME, DISCARDED_NAME, JOURNAL_NAME
 from drapto.infrastructure.lock import JobLock
 
@@ -194,7 +194,7 @@ class WorkDir:
             for name in SUB_DIRECTORIES:
                 self._remove_tree(self.path / name)
             for path in (*(self.path / name for name in _OUR_FILES), *self._logs()):
-                path.unlink(missing_ok=True)
+                cleared(path)
             foreign = tuple(sorted(p for p in self.path.iterdir() if p.name != LOCK_NAME))
             if not foreign:
                 self._remove_itself()

@@ -103,7 +103,7 @@ def _unclear(kind: Kind, ended: Ended) -> str | None:
         return f"exit {ended.code}: {said[-1500:]}"
     if "Traceback" in said or "fault in Drapto" in said:
         return f"no clear error: {said[-1500:]}"
-    if ended.code == KILLED:
+    if ended.code < 0:  # by a signal that the kind allows
         return None
     if ended.code != INTERRUPTED and not ended.error:
         return f"no clear error: {said[-1500:]!r}"

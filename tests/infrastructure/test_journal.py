@@ -243,3 +243,9 @@ async def test_a_journal_in_a_read_only_directory_says_so(tmp_path: Path) -> Non
         pytest.raises(PublishError, match="cannot be written"),
     ):
         await FileJournal(folder).append({"number": 0})
+
+
+async def test_directory_in_the_place_of_the_checkpoint_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.json" / "deep").mkdir(parents=True)
+    await FileJournal(tmp_path).write_checkpoint({"state": "encoding"})
+    assert '"encoding"' in (tmp_path / "checkpoint.json").read_text()

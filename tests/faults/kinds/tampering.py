@@ -14,7 +14,7 @@ from tests.faults.harness import Kind
 from tests.faults.place import Ended, Place, held, named, until_event
 
 Change = Callable[[Path, Random], None]
-_FAILED = frozenset({1})
+_FAILED, _INVALID = frozenset({1}), frozenset({5})
 
 
 def between_runs(name: str, change: Change) -> Kind:
@@ -48,7 +48,7 @@ def during_run(name: str, change: Change) -> Kind:
                 hit = _tampered(place, change)
         return place.finish(process, hit=hit)
 
-    return Kind(f"{name} during a run", inject, _FAILED)
+    return Kind(f"{name} during a run", inject, _FAILED | _INVALID)
 
 
 def _some_segments(place: Place, process: subprocess.Popen[str]) -> None:
