@@ -141,9 +141,7 @@ def apply(checkpoint: Checkpoint, entry: JournalEntry) -> Checkpoint:
         case Probed() if counted.probed is None or _same_index(counted.probed, entry):
             return replace(counted, probed=entry)
         case Probed():
-            return replace(
-                _without_video(counted), probed=entry, analysis=None, deinterlacing=None
-            )
+            return replace(_without_video(counted), probed=entry, analysis=None, deinterlacing=None)
         case AnalysisDone() if counted.analysis == entry.analysis:
             return counted
         case AnalysisDone() if counted.analysis is None:

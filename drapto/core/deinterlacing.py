@@ -91,6 +91,10 @@ class Deinterlacing(Value):
         return coded
 
 
+UNTOUCHED = Deinterlacing()
+"""Every frame as it is decoded."""
+
+
 def chosen(asked: DeinterlaceChoice, found: VideoAnalysis) -> Deinterlacing:
     """What to do, by what was asked and what was found. For `Method.IVTC` the frames to leave
     out are still to be looked for."""
@@ -102,7 +106,7 @@ def chosen(asked: DeinterlaceChoice, found: VideoAnalysis) -> Deinterlacing:
         "ivtc": Method.IVTC,
     }[asked]
     if method is Method.OFF:
-        return Deinterlacing()
+        return UNTOUCHED
     return Deinterlacing(method=method, field_order=found.field_order or FieldOrder.TOP_FIRST)
 
 
@@ -169,8 +173,14 @@ def _of_fields(coded: FrameIndex) -> FrameIndex:
 # Each picture lasts 5/4 frames, and C begins with the second field of p itself, half a frame after
 # p. Before the first repeat of a stretch the same grid is continued backwards.
 _FILM_TIME = {
-    **{1: Fraction(1, 2), 2: Fraction(7, 4), 3: Fraction(3), 4: Fraction(17, 4)},
-    **{-1: Fraction(-3, 4), -2: Fraction(-2), -3: Fraction(-13, 4), -4: Fraction(-9, 2)},
+    1: Fraction(1, 2),
+    2: Fraction(7, 4),
+    3: Fraction(3),
+    4: Fraction(17, 4),
+    -1: Fraction(-3, 4),
+    -2: Fraction(-2),
+    -3: Fraction(-13, 4),
+    -4: Fraction(-9, 2),
 }
 _QUARTERS = 4  # all of them lie on this grid
 

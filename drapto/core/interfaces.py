@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drapto.core.analysis import FieldOrder, Finding, PictureShape, VideoAnalysis
-from drapto.core.deinterlacing import Deinterlacing, shown_index
+from drapto.core.deinterlacing import UNTOUCHED, Deinterlacing, shown_index
 from drapto.core.dynamic_metadata import NONE_CARRIED, CarriedFrames
 from drapto.core.events import Event
 from drapto.core.job import EncodeOptions
@@ -60,7 +60,7 @@ class SourceVideo:
     mended: Path | None = None
     clock_changes: tuple[ClockChange, ...] = ()
     carries: CarriedFrames = NONE_CARRIED  # how many frames have dynamic metadata
-    deinterlacing: Deinterlacing = Deinterlacing()
+    deinterlacing: Deinterlacing = UNTOUCHED
     coded_index: FrameIndex | None = None  # None: `index` is that of the decoded frames
 
     @property
@@ -71,7 +71,7 @@ class SourceVideo:
     @property
     def as_coded(self) -> SourceVideo:
         """The same video as it was before deinterlacing was settled."""
-        return replace(self, index=self.coded, coded_index=None, deinterlacing=Deinterlacing())
+        return replace(self, index=self.coded, coded_index=None, deinterlacing=UNTOUCHED)
 
     def deinterlaced(self, work: Deinterlacing) -> SourceVideo:
         """The same video with `index` counting what `work` makes of it."""

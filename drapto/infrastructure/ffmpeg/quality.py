@@ -30,7 +30,7 @@ import anyio.from_thread
 import anyio.to_thread
 import numpy as np
 
-from drapto.core.deinterlacing import Deinterlacing
+from drapto.core.deinterlacing import UNTOUCHED, Deinterlacing
 from drapto.core.errors import InputError, ProcessFailedError
 from drapto.core.field_filters import FieldStretch, field_filters
 from drapto.core.interfaces import SourceVideo
@@ -76,7 +76,7 @@ class Footage:
     color: ColorInfo = field(default_factory=ColorInfo)
     bit_depth: int = 8
     coded: FrameIndex | None = None  # of what is decoded, where `work` makes other frames of it
-    work: Deinterlacing = Deinterlacing()
+    work: Deinterlacing = UNTOUCHED
 
     @classmethod
     def of(cls, video: SourceVideo, crop: CropRect | None = None) -> Footage:

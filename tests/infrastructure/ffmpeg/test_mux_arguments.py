@@ -31,7 +31,6 @@ from drapto.core.tracks import (
 from drapto.infrastructure.ffmpeg.metadata_file import metadata_text
 from drapto.infrastructure.ffmpeg.mux import MuxInputs, global_shift_s, mux_arguments
 
-
 SAFE = " ".join(input_arguments(Path("/x"), only_copied=True)[:-2])
 """What every input is opened with."""
 

@@ -246,7 +246,7 @@ def segment_of(source: Path, **variables: str | Path) -> dict[str, Any]:
 def test_quality_follows_the_width(width: int, crf: int, tmp_path: Path) -> None:
     source = tmp_path / "in.mkv"
     ffmpeg(*clips.pattern(1, size=f"{width}x64"), *clips.x264(), source)
-    assert segment_of(source) == {"frames": 1, "crf": crf}
+    assert segment_of(source) == {"frames": 1, "crf": crf, "deinterlaced": False}
 
 
 def test_search_reaches_the_vmaf_that_was_asked_for(tmp_path: Path) -> None:
@@ -298,6 +298,7 @@ def test_ab_av1_searches_in_three_tries_where_it_is_installed(tmp_path: Path) ->
     assert segment_of(source, DRAPTO_VMAF_TARGET="93", PATH=path, TRIES=tries, **vision) == {
         "frames": 24,
         "crf": 40,
+        "deinterlaced": False,
     }
     assert not tries.exists()
 
