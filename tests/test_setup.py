@@ -165,6 +165,7 @@ def test_set_up_stopped_half_way_is_done_again_by_the_next_call(
     assert not leftover.exists()
 
 
+@pytest.mark.slow
 def test_changed_pins_bring_the_environment_up_to_date_in_place(checkout: Checkout) -> None:
     checkout.call()
     kept = checkout.root / ".venv" / "kept"
@@ -176,6 +177,7 @@ def test_changed_pins_bring_the_environment_up_to_date_in_place(checkout: Checko
     assert kept.exists()
 
 
+@pytest.mark.slow
 def test_moved_checkout_is_set_up_afresh(checkout: Checkout) -> None:
     checkout.call()
     checkout.root = checkout.root.rename(checkout.root.with_name("moved"))
@@ -194,6 +196,7 @@ def test_failed_set_up_runs_nothing_and_says_why(checkout: Checkout) -> None:
     assert checkout.call("x").stdout == "small x\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("ensurepip") is None, reason="this Python has no ensurepip to use")
 def test_python_without_pip_gets_one_from_ensurepip(checkout: Checkout, tmp_path: Path) -> None:
     venv.create(tmp_path / "bare", with_pip=False)

@@ -81,6 +81,7 @@ class TestOneFile:
         assert {x["stage"] for x in finished} == {"encoding"}
         assert [x["segment"] for x in finished] == list(range(len(finished)))
 
+    @pytest.mark.slow
     def test_settings_file_decides_where_no_flag_does(self, clip: Path, tmp_path: Path) -> None:
         (tmp_path / "drapto.toml").write_text("crf = 60\npreset = 13\naudio = 'none'\n")
         done = program.drapto("encode", clip, "out.mkv", "--json", "--crf", "55.5")
@@ -88,6 +89,7 @@ class TestOneFile:
         assert (plan["crf"], plan["preset"]) == (55.5, 13)
         assert [t["action"] for t in plan["tracks"] if t["kind"] == "audio"] == ["dropped"]
 
+    @pytest.mark.slow
     def test_metrics_are_written_also_when_the_job_fails(self, clip: Path, tmp_path: Path) -> None:
         encode(clip, "out.mkv", "--metrics-file", "good.prom")
         assert 'drapto_jobs_total{outcome="done"} 1.0' in (tmp_path / "good.prom").read_text()
@@ -115,6 +117,7 @@ class TestOneFile:
         subprocess.run(["sh", "-c", pasted], check=True, capture_output=True)
         assert (tmp_path / "piece.mkv").stat().st_size > 0
 
+    @pytest.mark.slow
     def test_file_name_that_is_no_text_is_encoded(self, clip: Path, tmp_path: Path) -> None:
         source = tmp_path / os.fsdecode(b"film \xff\x1b[31m.mkv")
         source.symlink_to(clip)
@@ -124,6 +127,7 @@ class TestOneFile:
             assert "\x1b" not in done.stdout
         assert (tmp_path / os.fsdecode(b"out \xff.mkv")).exists()
 
+    @pytest.mark.slow
     def test_name_that_starts_with_a_dash_is_a_name(self, clip: Path, tmp_path: Path) -> None:
         (tmp_path / "-in.mkv").symlink_to(clip)
         done = program.drapto("encode", *program.QUICK, "--", "-in.mkv", "-out.mkv")
@@ -176,6 +180,7 @@ class TestBatch:
         assert {e["event"] for e in events} == {"job_skipped"}
         assert {Path(e["source"]).name for e in events} == {"notes.txt", "one.mkv", "two.mov"}
 
+    @pytest.mark.slow
     def test_several_files_go_into_a_directory_that_is_made(
         self, clip: Path, tmp_path: Path
     ) -> None:

@@ -83,6 +83,7 @@ def test_nobody_is_told_to_edit_the_file_that_an_update_replaces(own_world: Path
     assert f"at {own_world / 'config' / 'drapto' / 'flags.toml'};" in said
 
 
+@pytest.mark.slow
 def test_disabled_stage_stays_so_until_it_is_reset() -> None:
     flags("disable", "detection", "--why", "The crop is off.")
     assert listed()["mode"] == "rolled_back"

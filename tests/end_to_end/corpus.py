@@ -29,6 +29,38 @@ WRITTEN_TICK_S = {".mkv": 0.00101, ".webm": 0.00101, ".mp4": 0.00101}
 """Two times rounded to Matroska's millisecond, the source's and the output's."""
 
 
+# Every run costs two to three seconds of a core. These have a twin that differs in little, so they
+# wait for the long tests.
+TWINS = frozenset({
+    "frames_in_pairs", "sound_earlier", "empty_edit", "open_gop_hevc", "b_pyramid_hevc",
+    "intra_only", "gradual_refresh", "mpeg_ps", "raw_h264", "avi_empty_packets",
+    "webm_vp8_hidden", "wmv", "gif", "two_frames", "rotated_180", "rotated_270",
+    "rotated_90_mirrored", "yuv422_8", "yuv444_8", "yuv422_10", "yuv420_12", "yuv422_12", "gray_10",
+    "rgb_untagged", "transparent", "pillarbox", "windowbox", "black_opening", "interlaced_untold",
+    "thin_lines_progressive", "dolby_vision_7_minimal", "dolby_vision_record_alone",
+    "sound_mp3_stereo", "sound_aac_mono_mp4", "sound_eac3_5_1_side", "sound_vorbis_webm",
+    "sound_pcm_24_mov", "text_srt_overlapping", "chapters_overlapping", "cover_mp4",
+    "flips_mkv_few", "flips_mp4", "flips_ts", "hole_ts", "truncated_ts", "wrong_extension_mkv",
+    "refused_noise", "refused_header", "refused_looping_link", "refused_cover_only",
+    "name_percent", "name_colons", "name_emoji", "name_filter", "name_bare", "name_quotes",
+    "vfr_24_then_30", "equal_timestamps", "gaps_in_sound", "open_start_hevc", "intra_only_prores",
+    "ts_captions", "ts_clock_starts_anew", "mpeg_ps_rare_timestamps", "flv", "mxf", "av1_bare",
+    "size_32x32", "yuv420_8", "gray_8", "yuv444_10", "rgb_16", "transparent_vp9", "logo_in_bar",
+    "interlaced_bff", "progressive_flagged_interlaced", "hdr10_plus_in_half", "dolby_vision_8_4",
+    "sound_8_khz_mono_pcm", "sound_aac_5_1", "sound_12_tracks", "text_mov_text", "languages_odd",
+    "truncated_mp4", "hole_mp4", "flips_avi", "refused_text", "refused_dangling_link",
+    "refused_sparse_5_gb", "refused_lost_index",
+})  # fmt: skip
+
+# What MP4 and WebM cannot hold, and what they hold in another way than Matroska.
+ELSEWHERE_EVERY_TIME = frozenset({
+    "vfr_jitter.mp4", "start_at_5_s.mp4", "edit_list.mp4", "one_frame.mp4", "rotated_90.mp4",
+    "dolby_vision_8_1.mp4", "sound_flac_7_1.mp4", "text_ass_with_fonts.mp4", "text_pgs.mp4",
+    "chapters_nested.mp4", "languages_tagged.mp4", "hdr10_plus.webm", "sound_aac_5_1.webm",
+    "covers_and_font.webm",
+})  # fmt: skip
+
+
 def cases(entries: Iterable[Entry], suffix: str) -> list[Any]:
     """Parameters of a test: an entry, and the extension of its output."""
     return [
@@ -36,10 +68,17 @@ def cases(entries: Iterable[Entry], suffix: str) -> list[Any]:
             entry,
             suffix,
             id=f"{entry.name}{suffix}",
-            marks=(pytest.mark.slow,) if entry.slow else (),
+            marks=(pytest.mark.slow,) if waits(entry, suffix) else (),
         )
         for entry in entries
     ]
+
+
+def waits(entry: Entry, suffix: str) -> bool:
+    """Whether a run is left to the long tests."""
+    if suffix == ".mkv":
+        return entry.slow or entry.name in TWINS
+    return f"{entry.name}{suffix}" not in ELSEWHERE_EVERY_TIME
 
 
 def assert_like_its_source_or_refused(entry: Entry, suffix: str, tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def test_sound_that_can_neither_be_encoded_nor_copied_is_dropped_and_named(
     assert (row["outcome"], row["note"]) == ("named", lost["detail"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["out.webm", "out.mp4"])
 def test_losing_a_track_is_refused_with_strict_tracks(name: str, tmp_path: Path) -> None:
     output = tmp_path / name
@@ -76,6 +77,7 @@ def test_losing_a_track_is_refused_with_strict_tracks(name: str, tmp_path: Path)
     assert not output.exists()
 
 
+@pytest.mark.slow
 def test_sound_that_matroska_carries_as_it_is_stays_in_it(tmp_path: Path) -> None:
     output = tmp_path / "out.mkv"
     code, said, manifest = encode(undecodable_sound(tmp_path), output, "--strict-tracks")

@@ -43,6 +43,7 @@ def test_finished_job_is_said_to_be_done_and_its_output_stays(
     assert (output.read_bytes(), output.stat().st_mtime_ns) == before
 
 
+@pytest.mark.slow
 def test_people_read_that_nothing_was_done(source: Path, output: Path) -> None:
     done = drapto("encode", source, output, *QUICK, "--keep-work", "--overwrite")
     assert done.returncode == 0
@@ -50,6 +51,7 @@ def test_people_read_that_nothing_was_done(source: Path, output: Path) -> None:
     assert f"publishing: {output} was there already" in done.stdout
 
 
+@pytest.mark.slow
 def test_output_that_was_changed_is_replaced_from_the_finished_segments(
     source: Path, output: Path
 ) -> None:
@@ -81,6 +83,7 @@ def test_no_resume_with_overwrite_encodes_again(source: Path, output: Path) -> N
     assert output.stat().st_mtime_ns != before
 
 
+@pytest.mark.slow
 def test_no_resume_without_overwrite_is_refused_and_leaves_the_kept_work_alone(
     source: Path, output: Path
 ) -> None:

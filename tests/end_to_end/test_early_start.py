@@ -56,6 +56,7 @@ async def test_segments_are_handed_out_before_the_analysis_is_done(
     assert [pts for pts, _ in clips.decoded_frames(tmp_path / "early.mkv")] == source
 
 
+@pytest.mark.slow
 async def test_early_segments_are_those_of_the_whole_plan(film: Path, tmp_path: Path) -> None:
     result, entries = await encode(film, tmp_path / "out.mkv")
     assert "discarded" not in entries

@@ -164,6 +164,7 @@ def test_dry_run_prints_commands_and_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [source]
 
 
+@pytest.mark.slow
 def test_user_without_scripts_needs_no_tool_of_theirs(film: Path, tmp_path: Path) -> None:
     """With the flags that Drapto comes with, and no program but its own in reach."""
     (tmp_path / "nothing").mkdir()

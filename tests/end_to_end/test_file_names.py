@@ -55,6 +55,7 @@ def values_of(directory: Path) -> Iterator[tuple[str, Any]]:
             yield path.name, strictly_read(line)
 
 
+@pytest.mark.slow
 def test_every_file_and_line_of_json_is_utf_8(source: Path, tmp_path: Path, name: str) -> None:
     output, state = tmp_path / "out" / name, tmp_path / "state"
     output.parent.mkdir()
@@ -77,6 +78,7 @@ def test_every_file_and_line_of_json_is_utf_8(source: Path, tmp_path: Path, name
     assert SHOWN[name].removesuffix(".mkv") in done.result["manifest"]
 
 
+@pytest.mark.slow
 def test_killed_job_of_such_a_file_goes_on(source: Path, tmp_path: Path, name: str) -> None:
     output = tmp_path / "out" / name
     output.parent.mkdir()
@@ -90,6 +92,7 @@ def test_killed_job_of_such_a_file_goes_on(source: Path, tmp_path: Path, name: s
     assert contents(output) != ""
 
 
+@pytest.mark.slow
 def test_other_commands_write_the_same(source: Path, name: str) -> None:
     for command in ("probe", "analyze"):
         done = drapto(command, source, "--json")

@@ -115,7 +115,7 @@ def assert_survives(
     assert list(work.iterdir()) == []
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(1))
 def test_killed_job_goes_on_from_its_last_finished_segment(
     source: Path, undisturbed: Path, tmp_path: Path, seed: int
 ) -> None:

@@ -152,6 +152,7 @@ def reader(tmp_path: Path) -> Reader:
     return Reader(tmp_path, {})
 
 
+@pytest.mark.slow
 def test_every_command_of_the_page_does_what_it_says(reader: Reader) -> None:
     checked = []
     for section in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]:

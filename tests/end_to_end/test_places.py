@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from tests.end_to_end.disturbing import (
     beside,
     contents,
@@ -20,6 +21,7 @@ from tests.end_to_end.disturbing import (
 from tests.end_to_end.program import QUICK, command, environment
 
 
+@pytest.mark.slow
 def test_work_directory_that_is_deleted_meanwhile_is_the_reason_given(
     film: Path, output: Path, undisturbed: str
 ) -> None:
@@ -56,6 +58,24 @@ def test_output_that_appears_meanwhile_is_left_alone(
     assert done.code == 0
     assert done.result["resumed_segments"] == done.result["segments"]
     assert contents(output) == undisturbed
+
+
+def test_output_that_another_start_finishes_just_before_the_lock_is_taken_is_refused(
+    film: Path, output: Path, tmp_path: Path
+) -> None:
+    """It is not there at the first look, and nobody holds the lock any more at the second."""
+    late = tmp_path / "ffmpeg-asked-while-another-finishes"
+    late.write_text(
+        f'#!/bin/sh\ncase "$*" in *{film.name}*) cp -n "{film}" "{output}";; esac\n'
+        f'exec {find_ffmpeg()} "$@"\n'
+    )
+    late.chmod(0o755)
+    done = encode(film, output, DRAPTO_FFMPEG=str(late))
+    assert done.code == 2
+    assert "exists already" in done.stderr
+    assert done.warnings == []
+    assert beside(output) == ["out.mkv"]
+    assert output.read_bytes() == film.read_bytes()
 
 
 @pytest.fixture

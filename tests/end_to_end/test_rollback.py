@@ -62,6 +62,7 @@ async def test_legacy_serves_a_job_whose_new_stage_fails(team: Team, stage: Rout
     assert stages == list(RoutedStage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", RoutedStage)
 async def test_film_is_whole_where_encoding_had_begun_before_the_failure(
     team: Team, stage: RoutedStage
@@ -98,6 +99,7 @@ def test_fault_of_both_sides_is_said_once_and_as_the_new_side_says_it(team: Team
 # Rolling back
 
 
+@pytest.mark.slow
 async def test_third_failure_in_a_row_sends_the_rest_to_legacy_until_somebody_resets(
     team: Team,
 ) -> None:
@@ -144,6 +146,7 @@ def test_rollback_holds_for_the_next_job_of_another_running_process(team: Team) 
     assert done.routes(ENCODING)[1]["mode"] == "rolled_back"
 
 
+@pytest.mark.slow
 def test_disabled_stage_is_legacys_from_the_next_job_on(team: Team) -> None:
     team.flags(GATED)
     team.close_gate()
@@ -239,6 +242,7 @@ def test_flags_file_that_is_broken_at_the_start_is_a_usage_error(team: Team, fil
     assert (failed["event"], failed["exit_code"]) == ("job_failed", 2)
 
 
+@pytest.mark.slow
 def test_route_holds_for_one_run_and_a_rule_asks_for_the_priority(team: Team) -> None:
     team.flags('[stage.encoding]\nrules = [{ when = { priority = "high" }, mode = "legacy" }]\n')
     plan = ("--dry-run",)
@@ -265,6 +269,7 @@ def test_plan_and_summary_name_the_stages_that_legacy_serves_and_no_other(team: 
     assert "legacy" not in quiet.stdout
 
 
+@pytest.mark.slow
 def test_plan_shows_no_command_of_an_encoder_that_will_not_run(team: Team) -> None:
     plan = team.encode(team.film(), options=("--dry-run",))
     assert [e["stage"] for e in plan.events if e["event"] == "command_planned"] == ["encoding"]

@@ -46,6 +46,7 @@ def test_all_combinations_make_a_valid_output(
     assert [row for row in rows if row["outcome"] == "fail"] == []
 
 
+@pytest.mark.slow
 @needs_tools
 @pytest.mark.parametrize("stage", RoutedStage)
 async def test_shadow_run_compares_both_sides_after_the_job(

@@ -61,6 +61,7 @@ def test_compare_runs_both_sides_of_every_stage_and_leaves_nothing_behind(
     assert list(state.rglob("*")) in ([], [state / "shadow"])  # no store, no place of a run
 
 
+@pytest.mark.slow
 @needs_tools
 def test_compare_prints_a_table_and_the_timings_of_every_run(film: Path, state: Path) -> None:
     shown, _ = shadow(
@@ -77,6 +78,7 @@ def test_compare_prints_a_table_and_the_timings_of_every_run(film: Path, state: 
     assert "Nothing was stored" in shown
 
 
+@pytest.mark.slow
 @needs_tools
 def test_kept_comparison_is_shown_by_its_id_and_counted_by_the_report(
     film: Path, state: Path
@@ -110,6 +112,7 @@ def test_side_that_fails_is_an_outcome_and_no_error(film: Path, state: Path, her
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_missing_tool_of_the_legacy_side_is_exit_4_and_named(
     film: Path, state: Path, here: Path
 ) -> None:
@@ -188,6 +191,7 @@ def test_report_says_verdict_reason_figures_and_worst_cases(state: Path) -> None
     assert "<script>" in shown and "\u202e" not in shown  # shown as it is, but turns nothing
 
 
+@pytest.mark.slow
 def test_since_narrows_the_figures_and_not_the_verdict(state: Path) -> None:
     filled_store(state, history(days=20))
     env = {"DRAPTO_STATE_DIR": str(state)}

@@ -22,7 +22,6 @@ SAMPLE = (
     "links where pieces are written between two runs",
     "garbage in the journal between two runs",
     "too little memory for some workers",
-    "12 starts for one output",
 )
 MOMENTS = 5  # a fault that came too late is tried at another moment
 

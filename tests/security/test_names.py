@@ -52,6 +52,7 @@ def test_names_that_need_no_directory_before_them(clip: Path, tmp_path: Path) ->
     assert names(tmp_path) == ["-i.mkv", "-y.mkv"]
 
 
+@pytest.mark.slow
 def test_the_output_has_the_rights_that_the_user_gives_new_files(
     clip: Path, tmp_path: Path
 ) -> None:

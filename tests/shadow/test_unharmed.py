@@ -197,6 +197,7 @@ def test_full_queue_drops_and_counts(side: Side, source: Path, alone: str) -> No
     assert [c.outcome for c in side.comparisons()] == [Outcome.SKIPPED]
 
 
+@pytest.mark.slow
 def test_no_room_for_a_shadow_run_is_no_failure(side: Side, source: Path, alone: str) -> None:
     side.detects_by(FAIL)
     side.state.mkdir()
@@ -207,6 +208,7 @@ def test_no_room_for_a_shadow_run_is_no_failure(side: Side, source: Path, alone:
     assert contents(side.output) == alone
 
 
+@pytest.mark.slow
 def test_damaged_history_is_no_failure(side: Side, source: Path, alone: str) -> None:
     side.detects_by(FAIL)
     side.state.mkdir()

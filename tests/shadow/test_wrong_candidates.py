@@ -211,7 +211,12 @@ def shadow(tmp_path: Path, film_served: Served, hdr_served: Served) -> Shadow:
 # the comparators, so they wait for the long tests.
 LONG = frozenset({
     "audio in another order", "chapters lost", "frame doubled", "last frame missing", "wrong title",
-    "another picture", "copy of the source", "empty file",
+    "another picture", "copy of the source", "empty file", "forced mark lost", "wrong language",
+    "audio missing", "only the sound", "picture 4 px smaller", "a list of other files",
+    "file of garbage", "a gap", "an invented cut", "cuts 10 frames late", "crop 4 px short",
+    "last segment missing", "HDR not seen", "boundaries 10 frames early", "crf plus 10",
+    "subtitle missing", "file truncated", "memory hog", "segment beyond the end",
+    "primaries that are no text", "a frame too few",
 })  # fmt: skip
 
 

@@ -93,6 +93,7 @@ def test_whole_pipeline_keeps_hdr10(tmp_path: Path) -> None:
     assert displays[1].red == pytest.approx(displays[0].red, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_segments_are_encoded_by_xargs_where_there_is_no_parallel(tmp_path: Path) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -123,6 +124,7 @@ def late_picture(directory: Path) -> Path:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("builder", [clips.ts, late_picture, tracks.late_audio])
 def test_sound_and_picture_stay_together(builder: Callable[[Path], Path], tmp_path: Path) -> None:
     source = builder(tmp_path)
