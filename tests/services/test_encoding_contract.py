@@ -62,6 +62,7 @@ class Run:
         ffmpeg: Path | None = None,
         legacy_in: Path | None = None,
         routed_in: Path | None = None,
+        on_retry: Callable[[str], None] = lambda _reason: None,
     ) -> None:
         self.service: EncodingService
         self.slots = OpenSlots()
@@ -79,10 +80,15 @@ class Run:
         self.done: list[EncodedSegment] = []
         self.retries: list[tuple[int, int, str]] = []
         self.progress: dict[int, int] = {}
+        self._on_retry = on_retry
 
     async def __call__(self, tasks: tuple[SegmentTask, ...], workers: int = 2) -> None:
         async def on_done(segment: EncodedSegment) -> None:
             self.done.append(segment)
+
+        def on_retry(number: int, attempt: int, reason: str) -> None:
+            self.retries.append((number, attempt, reason))
+            self._on_retry(reason)
 
         queue = LongestFirst(tasks)
         queue.close()
@@ -90,7 +96,7 @@ class Run:
             queue,
             workers=workers,
             on_progress=self.progress.__setitem__,
-            on_retry=lambda *retry: self.retries.append(retry),
+            on_retry=on_retry,
             on_done=on_done,
         )
 

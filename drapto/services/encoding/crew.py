@@ -14,23 +14,35 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
+import anyio.lowlevel
 
 
 class Crew:
-    """All of it on one event loop."""
+    """All of it on one event loop.
+
+    Whoever waits looks again when it runs, and is counted in the same step as it learns the size:
+    a place handed over at once, as a CapacityLimiter does it, would still be one of the crew that
+    turns out too big just after the encoder that held it died.
+    """
 
     def __init__(self, size: int) -> None:
-        self._places = anyio.CapacityLimiter(size)
-
-    @property
-    def size(self) -> int:
-        return int(self._places.total_tokens)
+        self.size = size
+        self._inside = 0
+        self._left = anyio.Event()
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[int]:
         """Wait for a place and hold it. Gives the size of the crew that the encoder began in."""
-        async with self._places:
+        await anyio.lowlevel.checkpoint()  # those that waited before go first
+        while self._inside >= self.size:
+            await self._left.wait()
+        self._inside += 1
+        try:
             yield self.size
+        finally:
+            self._inside -= 1
+            self._left.set()
+            self._left = anyio.Event()
 
     def too_big(self, size: int) -> bool:
         """Go on with half of so many. False if one encoder alone was too many already.
@@ -40,5 +52,5 @@ class Crew:
         """
         if size == 1:
             return False
-        self._places.total_tokens = min(self.size, max(1, size // 2))
+        self.size = min(self.size, max(1, size // 2))
         return True

@@ -47,3 +47,25 @@ async def test_nobody_gets_a_place_before_the_crew_is_as_small_as_it_has_to_be()
         for number in range(4):
             group.start_soon(work, number)
     assert most == 1
+
+
+async def test_place_of_one_that_died_is_not_given_on_in_a_crew_that_is_now_smaller() -> None:
+    crew = Crew(2)
+    began: list[int] = []
+    end = anyio.Event()
+
+    async def work() -> None:
+        async with crew.place() as size:
+            began.append(size)
+            await end.wait()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(work)
+        async with crew.place() as size:
+            group.start_soon(work)  # waits for a place
+            await anyio.wait_all_tasks_blocked()
+        assert crew.too_big(size)
+        await anyio.wait_all_tasks_blocked()
+        assert began == [2]
+        end.set()
+    assert began == [2, 1]

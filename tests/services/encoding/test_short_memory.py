@@ -28,11 +28,20 @@ def wrapper(directory: Path, script: str) -> Path:
     return path
 
 
-def with_room_for_one(directory: Path, end: str) -> Path:
-    """An ffmpeg that ends by `end` while another one runs."""
+def with_room_for_one(directory: Path, end: str, narrow: Path) -> Path:
+    """An ffmpeg that ends by `end` while another one runs.
+
+    The one that has the room keeps it until `narrow` is there (or a minute is over), so that the
+    others meet it however slow the machine is.
+    """
     busy = directory / "busy"
-    script = f'mkdir "{busy}" 2>/dev/null || {end}\n"{find_ffmpeg()}" "$@"; code=$?\n'
-    return wrapper(directory, f'{script}rmdir "{busy}"; exit $code')
+    script = f"""
+mkdir "{busy}" 2>/dev/null || {end}
+for (( n = 0; n < 1200; n++ )); do [ -e "{narrow}" ] && break; sleep 0.05; done
+"{find_ffmpeg()}" "$@"; code=$?
+rmdir "{busy}"; exit $code
+"""
+    return wrapper(directory, script)
 
 
 NO_MEMORY = '{ echo "Cannot allocate memory" >&2; exit 1; }'
@@ -42,10 +51,17 @@ NO_MEMORY = '{ echo "Cannot allocate memory" >&2; exit 1; }'
 async def test_where_memory_is_for_one_encoder_only_one_runs_and_all_is_encoded(
     end: str, video: SourceVideo, tmp_path: Path
 ) -> None:
-    run = Run(ffmpeg=with_room_for_one(tmp_path, end))
+    narrow = tmp_path / "one at a time"
+
+    def on_retry(reason: str) -> None:
+        if "1 encoder at a time" in reason:
+            narrow.touch()
+
+    run = Run(ffmpeg=with_room_for_one(tmp_path, end, narrow), on_retry=on_retry)
     await run(tasks_for(video, tmp_path, 0, 10, 20, 30, 40, 50, 60, 72), workers=4)
     assert sorted(done.segment.index for done in run.done) == list(range(7))
-    assert any("1 encoder at a time" in reason for _, _, reason in run.retries)
+    alone = ["1 encoder at a time" in reason for _, _, reason in run.retries]
+    assert alone.index(True) == len(alone) - 1  # from then on none met another
     assert {task for task, _, _ in run.retries} < set(range(7))
 
 
