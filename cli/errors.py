@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cli.text import printable
 from drapto.core.errors import DraptoError, ResourceError
+from drapto.core.resources import OUT_OF_FILES_HINTS
 
 INTERRUPTED = 130
 
@@ -72,7 +73,7 @@ def _describe_os_error(error: OSError) -> Failure:
         errno.EROFS: "Choose a directory that can be written to.",
         errno.ENOENT: "If something removed it while the job was running, run the command again.",
         errno.EIO: "The disk reports a fault: check it, or use another.",
-        errno.EMFILE: "Raise the limit of open files (ulimit -n).",
+        **OUT_OF_FILES_HINTS,
     }.get(error.errno or 0, "")
     return Failure(type(error).__name__, f"The system refused: {what}", hint, 1)
 

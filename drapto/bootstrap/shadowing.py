@@ -122,7 +122,10 @@ async def _summary_of_source(task: ShadowTask, video: SourceVideo) -> OutputSumm
 
 
 def detach(tasks: Sequence[ShadowTask], settings: Settings) -> None:
-    """Leave tasks to a process that outlives this one. Errors: OSError, MissingToolError."""
+    """Leave tasks to a process that outlives this one.
+
+    Errors: OSError, MissingToolError, ResourceError.
+    """
     base = settings.state_dir / "shadow"
     base.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = base / f"detached-{token_hex(6)}.json"

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import errno
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 MIB = 1024 * 1024
 
@@ -193,6 +196,15 @@ disk guard watches what really happens.
 def needed_disk_bytes(source_bytes: int, already_there_bytes: int = 0) -> int:
     """Free bytes a job should find before it starts; a resumed one has some of them already."""
     return max(0, int(source_bytes * DISK_BYTES_PER_SOURCE_BYTE) - already_there_bytes)
+
+
+OUT_OF_FILES_HINTS: Mapping[int, str] = MappingProxyType(
+    {
+        errno.EMFILE: "Raise the limit of open files (ulimit -n).",
+        errno.ENFILE: "End other programs, or raise the machine's limit (sysctl fs.file-max).",
+    }
+)
+"""What to do where no more files can be opened, by errno(3): one process, or all of the machine."""
 
 
 # strerror(3) of ENOSPC, EDQUOT and EFBIG, as ffmpeg and every other C program prints them.

@@ -146,7 +146,7 @@ class ProcessCandidates:
             fault = _how(status) if status else ""
         except ProcessFailedError:
             timed_out = True
-        except MissingToolError as error:
+        except (MissingToolError, ResourceError) as error:
             fault = str(error)
         finally:
             with anyio.CancelScope(shield=True):

@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 from drapto.core.doctor import DoctorLine
-from drapto.core.errors import DraptoError, MissingToolError
+from drapto.core.errors import DraptoError
 from drapto.core.interfaces import Encoder
 from drapto.core.opening import synthetic_input
 from drapto.infrastructure.confine import SIGNALS_SINCE, TRUNCATE_SINCE, landlock_version
@@ -116,10 +116,8 @@ async def _tried(
             deadline_s=PROBE_DEADLINE_S,
             check=False,
         )
-    except MissingToolError as error:
-        return _line(name, absent, error.message, error.hint)
     except DraptoError as error:
-        return _line(name, absent, error.message, _OTHER_FFMPEG)
+        return _line(name, absent, error.message, error.hint or _OTHER_FFMPEG)
     if done.returncode:
         said = " ".join(done.stderr_tail.split())[-300:]
         return _line(name, absent, f"{codec} does not encode: {said}", _OTHER_FFMPEG)

@@ -28,8 +28,9 @@ from typing import IO
 
 import anyio
 
-from drapto.core.errors import MissingToolError, ProcessFailedError
+from drapto.core.errors import MissingToolError, ProcessFailedError, ResourceError
 from drapto.core.interfaces import ProcessUse
+from drapto.core.resources import OUT_OF_FILES_HINTS
 from drapto.infrastructure.stalling import stands_still
 
 STDERR_TAIL_BYTES = 8192
@@ -82,7 +83,8 @@ async def run_process(
     `what` opens the error message. With `on_stdout_line` every line of stdout goes to the
     callback, on the event loop; otherwise stdout is kept, up to 64 MiB. `stall_s` is how long it
     may use no CPU time. Errors: ProcessFailedError (not with `check` off, but always after the
-    deadline or a stall), MissingToolError if the program does not exist.
+    deadline or a stall), MissingToolError if the program does not exist, ResourceError if no
+    more files can be opened: the pipes to a child are such.
     """
     command = tuple(os.fspath(arg) for arg in argv)
     started = time.monotonic()
@@ -182,8 +184,9 @@ def _spawn(
             f"{what}: the program {command[0]} cannot be started ({error.strerror}).",
             hint="Run 'drapto doctor' to see what is missing.",
         ) from error
-    except OSError as error:  # no memory, no more processes, an argument that is too long
-        raise ProcessFailedError(
+    except OSError as error:
+        _raise_if_out_of_files(what, error)
+        raise ProcessFailedError(  # no memory, no more processes, an argument that is too long
             what,
             command=command[:1],
             returncode=None,
@@ -195,7 +198,8 @@ def _spawn(
 def start_detached(argv: Sequence[str | os.PathLike[str]]) -> None:
     """Start a process that nobody waits for and that outlives this one, at the lowest priority.
 
-    It has no terminal, no standard streams and a session of its own. Errors: MissingToolError.
+    It has no terminal, no standard streams and a session of its own. Errors: MissingToolError,
+    ResourceError if no more files can be opened.
     """
     try:
         subprocess.Popen(
@@ -208,8 +212,18 @@ def start_detached(argv: Sequence[str | os.PathLike[str]]) -> None:
             preexec_fn=lambda: os.nice(19),
         )
     except OSError as error:
+        _raise_if_out_of_files("Starting another process", error)
         raise MissingToolError(
             f"The program {os.fspath(argv[0])} cannot be started ({error.strerror})."
+        ) from error
+
+
+def _raise_if_out_of_files(what: str, error: OSError) -> None:
+    """No other attempt helps, so this is no failure of the program that was to be started."""
+    hint = OUT_OF_FILES_HINTS.get(error.errno or 0)
+    if hint is not None:
+        raise ResourceError(
+            f"{what}: no program can be started ({error.strerror}).", hint=hint
         ) from error
 
 

@@ -49,6 +49,35 @@ async def test_result_holds_what_the_child_printed_and_used() -> None:
     assert result.cpu_s > 0
 
 
+@pytest.mark.parametrize(
+    "start",
+    ["await run_process(['true'], what='Trying it')", "start_detached(['true'])"],
+    ids=["waited for", "detached"],
+)
+def test_start_without_a_free_file_names_the_limit_and_blames_no_program(start: str) -> None:
+    code = f"""
+        import contextlib, os, resource
+        import anyio
+        from drapto.core.errors import ResourceError
+        from drapto.infrastructure.process import run_process, start_detached
+
+        async def start():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+            with contextlib.suppress(OSError):
+                while True:
+                    os.open("/", os.O_RDONLY)
+            {start}
+
+        try:
+            anyio.run(start)
+        except ResourceError as error:
+            print(error)
+        """
+    said = subprocess.run(python(code), capture_output=True, text=True, check=True).stdout
+    assert "(Too many open files)" in said
+    assert "ulimit -n" in said
+
+
 async def test_failure_shows_command_status_and_last_words() -> None:
     with pytest.raises(ProcessFailedError) as caught:
         await run_process(

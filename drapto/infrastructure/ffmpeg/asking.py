@@ -20,7 +20,7 @@ from pathlib import Path
 
 import anyio
 
-from drapto.core.errors import DraptoError, InputError, ProcessFailedError
+from drapto.core.errors import InputError, MissingToolError, ProcessFailedError
 from drapto.core.opening import input_arguments
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from drapto.infrastructure.ffmpeg.opening import check_input, refusal
@@ -42,7 +42,8 @@ _REFUSED = re.compile(
 def ask_program(path: Path, ffmpeg: Path | None = None) -> dict[int, StreamFacts]:
     """What `ffmpeg -i` says of each stream; nothing if there is no such program.
 
-    Errors: InputError where the file is none that can be opened, or is made to do harm.
+    Errors: InputError where the file is none that can be opened, or is made to do harm;
+    ResourceError where no more files can be opened.
     """
     head = check_input(path)
     try:
@@ -53,7 +54,7 @@ def ask_program(path: Path, ffmpeg: Path | None = None) -> dict[int, StreamFacts
             "very slow, or the file is damaged or made to keep it busy.",
             hint="Copy it to another disk, and see whether a player opens it.",
         ) from error
-    except DraptoError:
+    except MissingToolError:
         return {}
     report = result.stdout.decode("utf-8", "replace")
     if -result.returncode in _FAULTS or result.returncode == _OUT_OF_MEMORY:
