@@ -149,18 +149,22 @@ class StateManager:
             discarded=tuple(f"{_name(entry)}, because {entry.reason}." for entry in discarded),
         )
 
+    @property
+    def _is_under_way(self) -> bool:
+        return self._checkpoint.created is not None and self.state not in ENDED
+
     async def enter(self, state: JobState, reason: str = "") -> None:
         """Go to `state`. Errors: StateError if that is not the next one."""
         await self.record(Transition(to=state, reason=reason))
 
     async def fail(self, reason: str) -> None:
-        """Note why the job failed. Does nothing if it has ended already."""
-        if self.state not in ENDED:
+        """Note why the job failed. Does nothing if it has ended already or was never opened."""
+        if self._is_under_way:
             await self.enter(JobState.FAILED, reason)
 
     async def interrupt(self, reason: str) -> None:
-        """Note that the job was stopped from outside. Does nothing if it has ended already."""
-        if self.state not in ENDED:
+        """Note that the job was stopped from outside. Otherwise as `fail`."""
+        if self._is_under_way:
             await self.enter(JobState.INTERRUPTED, reason)
 
     async def record(self, entry: JournalEntry) -> Checkpoint:

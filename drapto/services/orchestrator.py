@@ -108,14 +108,17 @@ class VideoOrchestrator:
     async def _encode(self, request: JobRequest, reporter: Reporter) -> EncodeResult:
         started_s = time.monotonic()
         store = self._workshop.store
-        has_left = store.has_left(request)
         refusal = self._refusal(request)
-        if refusal is not None and not has_left:
+        if refusal is not None and not store.has_left(request):
             raise refusal
         media = await self._workshop.reader.probe(request.source)
         track = self._workshop.reader.main_video(media, request.options.video_stream)
         async with store.open(request, reporter.job) as place:
             reporter.add(place.log)
+            # With the lock held nobody else changes the answers: another run may have published
+            # the output, and removed its work directory, since the first look.
+            has_left, refusal = store.has_left(request), self._refusal(request)
+            reporter.resumable = has_left  # until the job has looked at it
             reporter.emit(
                 JobStarted(
                     job=reporter.job,

@@ -85,6 +85,22 @@ def test_signal_after_the_output_has_its_name_loses_nothing(
     assert contents(output) == undisturbed
 
 
+def test_signal_before_an_earlier_run_is_taken_up_keeps_what_it_has_finished(
+    film: Path, output: Path, undisturbed: str
+) -> None:
+    encode(film, output, when=stage_begins("assembly"), then=lambda process: process.kill())
+    stopped = encode(
+        film,
+        output,
+        when=lambda event: event["event"] == "job_started",
+        then=lambda process: process.terminate(),
+    )
+    assert (stopped.code, stopped.warnings) == (130, [])
+    done = encode(film, output)
+    assert done.result["resumed_segments"] == done.result["segments"]
+    assert contents(output) == undisturbed
+
+
 def test_reader_of_the_events_that_goes_away_ends_the_job_and_leaves_nothing_running(
     film: Path, output: Path
 ) -> None:

@@ -78,6 +78,19 @@ def test_output_that_another_start_finishes_just_before_the_lock_is_taken_is_ref
     assert output.read_bytes() == film.read_bytes()
 
 
+def test_refusal_keeps_what_an_earlier_run_has_finished(
+    film: Path, output: Path, undisturbed: str
+) -> None:
+    encode(film, output, when=stage_begins("assembly"), then=lambda process: process.kill())
+    output.write_text("precious")
+    refused = encode(film, output)
+    assert (refused.code, refused.warnings) == (2, [])
+    assert output.read_text() == "precious"
+    done = encode(film, output, "--overwrite")
+    assert done.result["resumed_segments"] == done.result["segments"]
+    assert contents(output) == undisturbed
+
+
 @pytest.fixture
 def without_privileges() -> list[str]:
     """What to put before a command so that permissions count for it, for root too."""

@@ -54,6 +54,7 @@ async def _open(job: JobContext) -> Fresh | Resumed:
     )
     opened = await job.state.open(identity, verify=store.verify, resume=job.request.run.resume)
     if isinstance(opened, Fresh):
+        job.reporter.resumable = False
         job.place.reset()
         for reason in opened.reasons:
             job.reporter.warn(f"Started afresh: {reason}")
