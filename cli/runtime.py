@@ -2,6 +2,7 @@
 
 The first SIGINT, SIGTERM or SIGHUP cancels the command, which then stops its children and
 writes its journal; further ones only say that this is under way. The exit code is then 130.
+Once the command has ended, none of them changes the exit code any more.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
-from anyio.abc import TaskStatus
 
 from cli.errors import INTERRUPTED, describe, say, show
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that ask a program to end."""
 
 
 class Stop:
@@ -25,22 +28,31 @@ class Stop:
 
     def __init__(self) -> None:
         self.reason = ""
-        self._cancel: Callable[[], None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._scope: anyio.CancelScope | None = None
 
     def arm(self, scope: anyio.CancelScope) -> None:
-        loop = asyncio.get_running_loop()
-
-        def cancel() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nothing runs any more
-                loop.call_soon_threadsafe(scope.cancel)
-
-        self._cancel = cancel
+        self._loop = asyncio.get_running_loop()
+        self._scope = scope
+        if self.reason:
+            scope.cancel()
 
     def request(self, reason: str) -> None:
         if not self.reason:
             self.reason = reason
-            if self._cancel:
-                self._cancel()
+            if self._scope:
+                self._soon(self._scope.cancel)
+
+    def signalled(self, number: int, _frame: object) -> None:
+        """The handler of a signal; whatever it interrupts, the event loop does the work."""
+        if self.reason:
+            self._soon(say, "Still stopping: the running encoders are being ended.")
+        self.request(signal.Signals(number).name)
+
+    def _soon(self, call: Callable[..., object], *arguments: object) -> None:
+        if self._loop:
+            with contextlib.suppress(RuntimeError):  # it is closed: nothing runs any more
+                self._loop.call_soon_threadsafe(call, *arguments)
 
 
 class StdoutLines:
@@ -69,12 +81,14 @@ def drop_stdout() -> None:
 
 
 def run_command(body: Callable[[Stop], Awaitable[int]], *, verbose: bool = False) -> int:
-    """Run `body` to its end and return the exit code. Failures are shown here, once."""
+    """Run `body` to its end and return the exit code. Failures are shown here, once.
+
+    The last thing that a program does: the signals that end one are ignored from then on.
+    """
     stop = Stop()
+    taken = _take_signals(stop)
     try:
         return anyio.run(_supervise, body, stop, backend="asyncio")
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except BrokenPipeError:
         drop_stdout()
         return INTERRUPTED
@@ -85,8 +99,8 @@ def run_command(body: Callable[[Stop], Awaitable[int]], *, verbose: bool = False
             show_traceback(error)
         return failure.exit_code
     finally:
-        if stop.reason:  # too late for anything but the exit code
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in taken:  # not given back: the default would end a process that is done
+            signal.signal(number, signal.SIG_IGN)
 
 
 def show_traceback(error: BaseException) -> None:
@@ -98,15 +112,12 @@ def show_traceback(error: BaseException) -> None:
 async def _supervise(body: Callable[[Stop], Awaitable[int]], stop: Stop) -> int:
     code = INTERRUPTED
     failure: Exception | None = None
-    async with anyio.create_task_group() as group:
-        await group.start(_watch_signals, stop)
-        with anyio.CancelScope() as scope:
-            stop.arm(scope)
-            try:
-                code = await body(stop)
-            except Exception as error:
-                failure = error
-        group.cancel_scope.cancel()
+    with anyio.CancelScope() as scope:
+        stop.arm(scope)
+        try:
+            code = await body(stop)
+        except Exception as error:
+            failure = error
     if stop.reason and (failure is not None or scope.cancelled_caught):
         return INTERRUPTED
     if failure is not None:
@@ -114,19 +125,12 @@ async def _supervise(body: Callable[[Stop], Awaitable[int]], stop: Stop) -> int:
     return code
 
 
-async def _watch_signals(stop: Stop, *, task_status: TaskStatus[None]) -> None:
-    """Takes the signals that end a program, but for those the parent chose to have ignored."""
-    wanted = [
-        number
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) is not signal.SIG_IGN
-    ]
-    if not wanted:
-        task_status.started()
-        return
-    with anyio.open_signal_receiver(*wanted) as signals:
-        task_status.started()
-        async for number in signals:
-            if stop.reason:
-                say("Still stopping: the running encoders are being ended.")
-            stop.request(signal.Signals(number).name)
+def _take_signals(stop: Stop) -> list[signal.Signals]:
+    """All but those that the parent chose to have ignored.
+
+    Not through the event loop: that gives them back when it closes, before the process is gone.
+    """
+    taken = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in taken:
+        signal.signal(number, stop.signalled)
+    return taken

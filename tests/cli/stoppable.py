@@ -1,10 +1,11 @@
 """A program around `cli.runtime`, for tests that send it signals or close its stdout.
 
-python -m tests.cli.stoppable wait | stubborn | lines | fail
+python -m tests.cli.stoppable wait | stubborn | lines | fail | done
 """
 
 from __future__ import annotations
 
+import atexit
 import sys
 
 import anyio
@@ -48,6 +49,13 @@ async def fail(stop: Stop) -> int:
         raise RuntimeError("a child was killed")
 
 
+async def done(stop: Stop) -> int:
+    """Ends at once with 7; the process lingers, on its way out, until a line comes on stdin."""
+    atexit.register(sys.stdin.readline)
+    atexit.register(print, "leaving", flush=True)
+    return 7
+
+
 if __name__ == "__main__":
-    bodies = {"wait": wait, "stubborn": stubborn, "lines": lines, "fail": fail}
+    bodies = {"wait": wait, "stubborn": stubborn, "lines": lines, "fail": fail, "done": done}
     sys.exit(run_command(bodies[sys.argv[1]]))

@@ -5,17 +5,27 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
 import pytest
 
 from cli.errors import describe
-from cli.runtime import Stop, run_command
+from cli.runtime import ENDING, Stop, run_command
 from drapto.core.errors import InputError, ValidationFailedError
 from tests.end_to_end import program
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """`run_command` is the last thing that a program does; this one goes on after it."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def start(mode: str, **settings: object) -> subprocess.Popen[str]:
@@ -40,6 +50,19 @@ def test_signal_ends_the_command_with_130_and_no_traceback(number: signal.Signal
     _, said = child.communicate(timeout=60)
     assert child.returncode == 130
     assert said == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_after_the_command_has_ended_does_not_change_the_exit_code(
+    number: signal.Signals,
+) -> None:
+    child = start("done")
+    assert child.stdout is not None
+    assert child.stdout.readline() == "leaving\n"
+    child.send_signal(number)
+    child.send_signal(number)
+    _, said = child.communicate("go\n", timeout=60)
+    assert (child.returncode, said) == (7, "")
 
 
 def test_second_signal_only_says_that_stopping_is_under_way() -> None:
