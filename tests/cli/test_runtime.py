@@ -5,27 +5,17 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
 import pytest
 
 from cli.errors import describe
-from cli.runtime import ENDING, Stop, run_command
+from cli.runtime import Stop, run_command
 from drapto.core.errors import InputError, ValidationFailedError
 from tests.end_to_end import program
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def own_signals() -> Iterator[None]:
-    """`run_command` is the last thing that a program does; this one goes on after it."""
-    before = {number: signal.getsignal(number) for number in ENDING}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def start(mode: str, **settings: object) -> subprocess.Popen[str]:
