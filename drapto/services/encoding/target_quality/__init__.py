@@ -1,0 +1,40 @@
+"""Target quality: which segment to encode next, at which CRF, and when to stop.
+
+Pure: `controller.py` says how it is driven. docs/target-quality.md says what it promises.
+"""
+
+from drapto.services.encoding.target_quality.controller import Controller
+from drapto.services.encoding.target_quality.film import Attempt, Piece, complexity
+from drapto.services.encoding.target_quality.goal import Goal, Pool
+from drapto.services.encoding.target_quality.learning import FinishedFilm, learnt
+from drapto.services.encoding.target_quality.ordinary import ORDINARY
+from drapto.services.encoding.target_quality.quality import Quality
+from drapto.services.encoding.target_quality.steps import (
+    Done,
+    Encode,
+    Outcome,
+    Step,
+    Stop,
+    Wait,
+    Why,
+)
+
+__all__ = [
+    "ORDINARY",
+    "Attempt",
+    "Controller",
+    "Done",
+    "Encode",
+    "FinishedFilm",
+    "Goal",
+    "Outcome",
+    "Piece",
+    "Pool",
+    "Quality",
+    "Step",
+    "Stop",
+    "Wait",
+    "Why",
+    "complexity",
+    "learnt",
+]

@@ -1,0 +1,74 @@
+"""The measured quality of frames, small enough to keep for every segment of a film.
+
+Quality.of_scores([95.1, 94.8, ...])               # every frame
+Quality.of_scores(scores, weights=[1/3, 1, 1, ...])  # every third, the first counting less
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from drapto.services.encoding.target_quality.goal import Pool
+
+Floats = npt.NDArray[np.float64]
+
+BINS = 20  # of 5 % of the frames each
+_P5 = 0.05
+
+
+@dataclass(frozen=True)
+class Quality:
+    """VMAF of a segment. `bins`: mean of the worst 5 % of its frames, of the next 5 %, …"""
+
+    mean: float
+    harmonic: float
+    p5: float
+    minimum: float
+    measured: int  # frames
+    bins: tuple[float, ...]
+
+    @classmethod
+    def of_scores(cls, scores: Sequence[float], weights: Sequence[float] | None = None) -> Quality:
+        """Errors: ValueError without scores, or where scores or weights make no sense."""
+        values = np.asarray(scores, dtype=np.float64)
+        shares = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
+        if not len(values) or len(values) != len(shares):
+            raise ValueError(f"{len(values)} scores with {len(shares)} weights are no measurement")
+        if not np.isfinite(values).all() or (shares <= 0).any():
+            raise ValueError("a score is no number, or a weight is not above 0")
+        order = np.argsort(values, kind="stable")
+        values, shares = values[order], shares[order] / shares.sum()
+        return cls(
+            mean=float(values @ shares),
+            harmonic=pooled(values, shares, Pool.HARMONIC),
+            p5=pooled(values, shares, Pool.P5),
+            minimum=float(values[0]),
+            measured=len(values),
+            bins=tuple(_bin_means(values, shares)),
+        )
+
+
+def pooled(values: Floats, weights: Floats, pool: Pool) -> float:
+    """One number for weighted scores; weights need not sum to 1."""
+    total = float(weights.sum())
+    if pool is Pool.MEAN:
+        return float(values @ weights) / total
+    if pool is Pool.HARMONIC:
+        return total / float(np.sum(weights / (np.maximum(values, 0.0) + 1.0))) - 1.0
+    order = np.argsort(values, kind="stable")
+    values, weights = values[order], weights[order]
+    # A score stands for the middle of its share.
+    middle = (np.cumsum(weights) - weights / 2) / total
+    return float(np.interp(_P5, middle, values))
+
+
+def _bin_means(values: Floats, shares: Floats) -> list[float]:
+    """Means of `BINS` equal shares of ascending values: slopes of the cumulative sum."""
+    reached = np.concatenate([[0.0], np.cumsum(shares)])
+    summed = np.concatenate([[0.0], np.cumsum(shares * values)])
+    at_edges = np.interp(np.linspace(0.0, reached[-1], BINS + 1), reached, summed)
+    return [float(mean) for mean in np.diff(at_edges) * BINS]
