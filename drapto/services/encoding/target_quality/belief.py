@@ -18,7 +18,7 @@ from drapto.services.encoding.target_quality.film import Attempt, Piece
 from drapto.services.encoding.target_quality.quality import BINS
 
 # How far measured points lie off curves of five numbers, and the scatter of measuring every
-# third to fifth frame (0.2 VMAF at a gap of 8).
+# third frame (0.16 VMAF at a gap of 8).
 GAP_NOISE = 0.035
 RATE_NOISE = 0.04
 # How differently a feature may count in this film: deviations of a scene, for one unit of it.

@@ -28,7 +28,7 @@ from drapto.services.encoding.target_quality.steps import Encode, Why
 
 MAX_PUSH = 4.0  # CRF that a piece may go beyond its own optimum to mend the film
 LEAST_MOVE = 1.0  # CRF; less changes nothing that can be seen
-FLOOR_DOUBT = 0.25  # VMAF; one deviation of a measurement of every fifth frame
+FLOOR_DOUBT = 0.25  # VMAF; nearly two deviations of a measurement of every third frame
 ABOVE_FLOOR = 0.5  # VMAF aimed above the floor, so that one more encode is enough
 WORTH_IT = 0.02  # VMAF of the film; less is not worth an encode
 _TAIL_CANDIDATES = 16  # pieces that are tried out in thought where the worst frames count

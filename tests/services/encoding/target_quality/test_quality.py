@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drapto.services.encoding.target_quality import Quality
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=300))
 def test_figures_are_those_of_the_scores(scores):
     quality = Quality.of_scores(scores)
