@@ -67,8 +67,10 @@ class Costs:
         return (fixed + (1 - fixed) / self.stride) * (0.8 if self.eight_bit else 1.0)
 
     def noise(self, frames: int) -> float:
-        """Standard deviation, VMAF: of a sample of frames that differ by 1. For every third of 80
-        frames 0.16 was measured; every fifth scatters more than this says, and may be biased.
+        """Standard deviation, VMAF, of a sample of frames that differ by 1.
+
+        At 96 frames this is 0.14, 0.20, 0.25 for every third, fifth, seventh; 0.11, 0.20, 0.24
+        were measured on 12 segments (docs/target-quality.md). Even strides are biased: not for use.
         """
         return float(np.sqrt((self.stride - 1) / frames))
 
