@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drapto.infrastructure.ffmpeg.matroska import read_matroska
+from drapto.infrastructure.ffmpeg.matroska import Said, read_matroska
 from drapto.infrastructure.ffmpeg.probe import probe_file
 from tests.media import ebml
 from tests.media.clips import ffmpeg, pattern, tone, x264
@@ -134,4 +134,5 @@ def test_no_bytes_bring_it_down(
     for at, value in changes:
         data[at] = value
     path.write_bytes(data)
-    read_matroska(path)
+    found = read_matroska(path)
+    assert found is None or isinstance(found, Said)
