@@ -89,57 +89,75 @@ async def run_process(
     command = tuple(os.fspath(arg) for arg in argv)
     started = time.monotonic()
     child = _spawn(command, what=what, env=env, cwd=cwd, nice=nice, memory_bytes=memory_bytes)
-    tail = bytearray()
-    kept = bytearray()
-    exit_status: _ExitStatus | None = None
-    cut_short = "ran past its deadline"
-    watch = anyio.CancelScope()
-
-    async def end_if_still(stall_s: float, everything: anyio.CancelScope) -> None:
-        nonlocal cut_short
-        with watch:
-            await stands_still(child.pid, stall_s)
-            cut_short = f"stood still for {stall_s:g} s and was ended"
-            everything.cancel()
-
+    heard = _Heard(child)
     try:
-        with anyio.move_on_after(deadline_s):
-            async with anyio.create_task_group() as group:
-                assert child.stderr is not None
-                assert child.stdout is not None
-                group.start_soon(_keep_tail, child.stderr, tail)
-                if on_stdout_line is None:
-                    group.start_soon(_keep, child.stdout, kept)
-                else:
-                    group.start_soon(_each_line, child.stdout, on_stdout_line)
-                if stall_s is not None:
-                    group.start_soon(end_if_still, stall_s, group.cancel_scope)
-                exit_status = await _wait(child.pid)  # reaped: nothing may come between
-                watch.cancel()
-                # A grandchild in a group of its own may hold the pipes open for ever.
-                group.cancel_scope.deadline = anyio.current_time() + PIPE_GRACE_S
+        await heard.to_the_end(deadline_s, stall_s, on_stdout_line)
     finally:
-        ended = exit_status or await _end(child.pid)
+        ended = heard.exit_status or await _end(child.pid)
         child.returncode = ended.returncode  # so that Popen knows there is nothing to reap
         _close(child)
-    stderr_tail = tail.decode("utf-8", "replace")
-    if exit_status is None:
+    stderr_tail = heard.tail.decode("utf-8", "replace")
+    cut_short = heard.cut_short if heard.exit_status is None else ""
+    if cut_short or (check and ended.returncode != 0):
         raise ProcessFailedError(
-            what, command=command, returncode=None, stderr_tail=stderr_tail, cut_short=cut_short
-        )
-    if check and exit_status.returncode != 0:
-        raise ProcessFailedError(
-            what, command=command, returncode=exit_status.returncode, stderr_tail=stderr_tail
+            what,
+            command=command,
+            returncode=None if cut_short else ended.returncode,
+            stderr_tail=stderr_tail,
+            cut_short=cut_short,
         )
     return ProcessResult(
         command=command,
-        returncode=exit_status.returncode,
-        stdout=bytes(kept),
+        returncode=ended.returncode,
+        stdout=bytes(heard.kept),
         stderr_tail=stderr_tail,
         wall_s=time.monotonic() - started,
-        cpu_s=exit_status.cpu_s,
-        peak_rss_bytes=exit_status.peak_rss_bytes,
+        cpu_s=ended.cpu_s,
+        peak_rss_bytes=ended.peak_rss_bytes,
     )
+
+
+class _Heard:
+    """What a child says until it ends, or until a limit is passed: then `exit_status` is None."""
+
+    def __init__(self, child: subprocess.Popen[bytes]) -> None:
+        self._child = child
+        self.tail = bytearray()
+        self.kept = bytearray()
+        self.exit_status: _ExitStatus | None = None
+        self.cut_short = "ran past its deadline"
+
+    async def to_the_end(
+        self,
+        deadline_s: float | None,
+        stall_s: float | None,
+        on_stdout_line: Callable[[str], None] | None,
+    ) -> None:
+        child = self._child
+        assert child.stderr is not None
+        assert child.stdout is not None
+        watch = anyio.CancelScope()
+        with anyio.move_on_after(deadline_s):
+            async with anyio.create_task_group() as group:
+                group.start_soon(_keep_tail, child.stderr, self.tail)
+                if on_stdout_line is None:
+                    group.start_soon(_keep, child.stdout, self.kept)
+                else:
+                    group.start_soon(_each_line, child.stdout, on_stdout_line)
+                if stall_s is not None:
+                    group.start_soon(self._end_if_still, stall_s, watch, group.cancel_scope)
+                self.exit_status = await _wait(child.pid)  # reaped: nothing may come between
+                watch.cancel()
+                # A grandchild in a group of its own may hold the pipes open for ever.
+                group.cancel_scope.deadline = anyio.current_time() + PIPE_GRACE_S
+
+    async def _end_if_still(
+        self, stall_s: float, watch: anyio.CancelScope, everything: anyio.CancelScope
+    ) -> None:
+        with watch:
+            await stands_still(self._child.pid, stall_s)
+            self.cut_short = f"stood still for {stall_s:g} s and was ended"
+            everything.cancel()
 
 
 def _spawn(
