@@ -111,14 +111,21 @@ class Place:
     def _stderr(self, name: str) -> Path:
         return self.home / f"stderr {name}".rstrip()
 
-    def finish(self, process: subprocess.Popen[str], *, hit: bool = True, name: str = "") -> Ended:
+    def finish(
+        self,
+        process: subprocess.Popen[str],
+        *,
+        hit: bool = True,
+        name: str = "",
+        limit_s: float = LIMIT_S,
+    ) -> Ended:
         """Wait for the end. One that never comes is an exit code that no fault allows."""
         try:
-            process.communicate(timeout=LIMIT_S)
+            process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
-            return Ended(-1000, f"It had not ended after {LIMIT_S:.0f} s.")
+            return Ended(-1000, f"It had not ended after {limit_s:.0f} s.")
         return Ended(process.returncode, self._stderr(name).read_text(), hit)
 
     def run(self, *options: str, hit: bool = True, **env: str) -> Ended:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from tests.faults.film import fault_of
 from tests.faults.harness import Kind
-from tests.faults.place import Ended, Place
+from tests.faults.place import LIMIT_S, Ended, Place
 
 FEW, MANY = 12, 300
+# A start takes 1 to 2 s of one core, most of it imports, and all share the cores there are.
+EACH_S = 4.0
 _REFUSALS = ("already works on this job", "exists already", "Nothing to do")
 
 
@@ -43,7 +45,10 @@ def for_outputs_of_their_own(number: int) -> Kind:
 
 def _all(place: Place, outputs: list[Path]) -> list[Ended]:
     started = [place.start(output=path, name=str(n)) for n, path in enumerate(outputs)]
-    return [place.finish(process, name=str(n)) for n, process in enumerate(started)]
+    limit_s = LIMIT_S + EACH_S * len(started)
+    return [
+        place.finish(process, name=str(n), limit_s=limit_s) for n, process in enumerate(started)
+    ]
 
 
 def _is_refusal(ended: Ended) -> bool:
