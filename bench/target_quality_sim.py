@@ -38,6 +38,7 @@ from _target_quality_films import (
     read_scenes,
 )
 
+from drapto.core.quality import BINS, SegmentQuality
 from drapto.services.encoding.target_quality.allocation import allocate
 from drapto.services.encoding.target_quality.belief import FilmCurves
 from drapto.services.encoding.target_quality.controller import Controller
@@ -49,7 +50,6 @@ from drapto.services.encoding.target_quality.curves import (
 )
 from drapto.services.encoding.target_quality.film import Attempt, Piece
 from drapto.services.encoding.target_quality.goal import Goal
-from drapto.services.encoding.target_quality.quality import BINS, Quality
 from drapto.services.encoding.target_quality.steps import Done, Encode, Wait
 
 
@@ -112,7 +112,7 @@ class Truth:
         noise = chance.normal(0, self._costs.noise(int(film.frames[index])))
         vmaf = min(100.0, float(film.vmaf(crfs)[index]) + noise)
         spread = bins(np.array([vmaf]), film.tails(crfs)[index : index + 1])[0]
-        quality = Quality(
+        quality = SegmentQuality(
             mean=vmaf,
             harmonic=BINS / float(np.sum(1 / (spread + 1))) - 1,
             p5=float(spread[0]),

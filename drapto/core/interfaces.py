@@ -22,6 +22,7 @@ from drapto.core.dynamic_metadata import NONE_CARRIED, CarriedFrames
 from drapto.core.events import Event
 from drapto.core.job import EncodeOptions
 from drapto.core.media import ClockChange, FrameIndex, MediaInfo, Track
+from drapto.core.quality import Measuring, Metric
 from drapto.core.segments import EncodedSegment, Segment, SegmentTask, VideoSettings
 
 
@@ -255,6 +256,32 @@ class ProcessUse:
     wall_s: float = 0.0
     cpu_s: float = 0.0
     peak_rss_bytes: int = 0
+
+
+class QualityMetric(Protocol):
+    """Compares two videos frame by frame inside ffmpeg. Pure: arguments out, what it wrote in.
+
+    Contract suite: tests/infrastructure/ffmpeg/test_metrics.py.
+    """
+
+    @property
+    def metric(self) -> Metric: ...
+
+    def model_for(self, width: int, height: int) -> str:
+        """The model for pictures of this size; empty where a metric has none."""
+        ...
+
+    def pixel_format(self, bit_depth: int) -> str:
+        """What both sides must be brought to. `bit_depth`: the higher one of the two."""
+        ...
+
+    def graph(self, measuring: Measuring, *, log: str, threads: int) -> str:
+        """A filter with two inputs, the encoded video first; `log`: a plain file name."""
+        ...
+
+    def scores(self, log: bytes, measuring: Measuring) -> list[float]:
+        """One for each measured frame, in order. Errors: ValueError."""
+        ...
 
 
 class SegmentInspector(Protocol):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from fractions import Fraction
 from pathlib import Path
 
 from drapto.core.errors import ValidationFailedError
 from drapto.core.job import TrackOutcome
 from drapto.core.json_text import dumps, loads
 from drapto.core.media import Value
+from drapto.core.quality import Measuring, SegmentQuality
 from drapto.core.segments import EncodedSegment, VideoSettings
 from drapto.core.words import count
 
@@ -59,6 +61,8 @@ class SegmentRecord(Value):
     wall_s: float
     cpu_s: float
     peak_rss_bytes: int
+    crf: float | None = None  # None: that of `settings`
+    quality: SegmentQuality | None = None  # None: not measured
 
     @classmethod
     def of(cls, encoded: EncodedSegment) -> SegmentRecord:
@@ -73,7 +77,35 @@ class SegmentRecord(Value):
             wall_s=encoded.wall_s,
             cpu_s=encoded.cpu_s,
             peak_rss_bytes=encoded.peak_rss_bytes,
+            crf=encoded.crf,
+            quality=encoded.quality,
         )
+
+
+class SingleCrf(Value):
+    """What one CRF for the whole film would have come to, at the same pooled quality: an estimate."""
+
+    crf: float
+    video_bytes: int
+
+
+class FilmQuality(Value):
+    """How good the whole film is, and what was asked for."""
+
+    measuring: Measuring
+    film: SegmentQuality  # pooled over all measured frames
+    target: float | None = None  # None: only measured, not steered
+    reached: bool = True
+    extra_frames: int = 0  # encoded more than once
+    single_crf: SingleCrf | None = None
+    notes: tuple[str, ...] = ()
+
+
+class StageTime(Value):
+    """How long one stage took in the run that finished the job; stages may overlap."""
+
+    stage: str
+    wall_s: float
 
 
 class Manifest(Value):
@@ -91,6 +123,10 @@ class Manifest(Value):
     rows: tuple[ManifestRow, ...]
     tracks: tuple[TrackOutcome, ...] = ()
     segments: tuple[SegmentRecord, ...] = ()
+    quality: FilmQuality | None = None  # None: not measured
+    stages: tuple[StageTime, ...] = ()
+    cuts: tuple[int, ...] = ()  # first frame of every scene but the first
+    frame_rate: Fraction | None = None  # nominal, of the output
 
     @property
     def ok(self) -> bool:

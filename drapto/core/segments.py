@@ -10,6 +10,7 @@ from drapto.core.dynamic_metadata import DynamicMetadata
 from drapto.core.facts import PictureForm
 from drapto.core.field_filters import FieldStretch
 from drapto.core.media import ColorInfo, CropRect, Value
+from drapto.core.quality import Measuring, SegmentQuality
 
 
 class Segment(Value):
@@ -77,6 +78,7 @@ class SegmentTask(Value):
     fields: FieldStretch | None = None  # None: the frames are taken as they are decoded
     attempt: int = 0
     lp: int = 2  # SVT-AV1's level of parallelism for this run: its speed and memory, not its bytes
+    measuring: Measuring | None = None  # what is measured of the result; None: nothing
 
     @property
     def seek_s(self) -> float | None:
@@ -94,6 +96,8 @@ class EncodedSegment(Value):
     payload_sha256: str = ""  # of its packets in stored order, hex
     forms: tuple[PictureForm, ...] = ()  # every different kind of picture, in order
     attempt: int = 0
+    crf: float | None = None  # None: written by a version of Drapto that did not say
+    quality: SegmentQuality | None = None  # None: not measured
     wall_s: float = 0.0
     cpu_s: float = 0.0
     peak_rss_bytes: int = 0

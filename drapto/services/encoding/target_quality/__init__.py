@@ -3,12 +3,12 @@
 Pure: `controller.py` says how it is driven. docs/target-quality.md says what it promises.
 """
 
+from drapto.core.quality import Pool, SegmentQuality
 from drapto.services.encoding.target_quality.controller import Controller
 from drapto.services.encoding.target_quality.film import Attempt, Piece, complexity
-from drapto.services.encoding.target_quality.goal import Goal, Pool
+from drapto.services.encoding.target_quality.goal import Goal
 from drapto.services.encoding.target_quality.learning import FinishedFilm, learnt
 from drapto.services.encoding.target_quality.ordinary import ORDINARY
-from drapto.services.encoding.target_quality.quality import Quality
 from drapto.services.encoding.target_quality.steps import (
     Done,
     Encode,
@@ -30,7 +30,7 @@ __all__ = [
     "Outcome",
     "Piece",
     "Pool",
-    "Quality",
+    "SegmentQuality",
     "Step",
     "Stop",
     "Wait",

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from drapto.core.quality import Pool, pooled
 from drapto.services.encoding.target_quality.belief import FilmCurves
 from drapto.services.encoding.target_quality.curves import VMAF_LIMIT, Floats, Ints, gap_of
-from drapto.services.encoding.target_quality.goal import CRF_STEP, Goal, Pool
-from drapto.services.encoding.target_quality.quality import pooled
+from drapto.services.encoding.target_quality.goal import CRF_STEP, Goal
 
 SHRINK = 0.5  # share of the way to the equal slope
 MAX_OFFSET = 8.0  # CRF

@@ -13,9 +13,9 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from drapto.core.quality import BINS
 from drapto.services.encoding.target_quality.curves import VMAF_LIMIT, Floats, Ints, Prior, gap_of
 from drapto.services.encoding.target_quality.film import Attempt, Piece
-from drapto.services.encoding.target_quality.quality import BINS
 
 # How far measured points lie off curves of five numbers, and the scatter of measuring every
 # third frame (0.16 VMAF at a gap of 8).

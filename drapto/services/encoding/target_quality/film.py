@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from drapto.services.encoding.target_quality.quality import Quality
+from drapto.core.quality import SegmentQuality
 
 # ln of less complexity than this is all the same: nothing to see. Black scenes have 0.
 _LEAST_COMPLEXITY = 0.05
@@ -34,7 +34,7 @@ class Attempt:
     index: int
     crf: float
     size_bytes: int
-    quality: Quality
+    quality: SegmentQuality
 
 
 def complexity(spatial: float, temporal: float) -> tuple[float, ...]:

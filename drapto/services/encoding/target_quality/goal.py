@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+
+from drapto.core.quality import Pool
 
 MAX_VMAF = 100.0
 CRF_STEP = 0.25  # SVT-AV1 takes quarters
 FLOOR_BELOW_TARGET = 6.0  # VMAF: 6 is one 'just noticeable difference' (Netflix, 2018)
 STRICT_TOLERANCE = 0.5  # VMAF
 POOLED_TOLERANCE = 0.25  # VMAF; what lies within is not worth another encode
-
-
-class Pool(StrEnum):
-    """How the VMAF of all frames becomes the one number of the film."""
-
-    MEAN = "mean"
-    HARMONIC = "harmonic"  # as libvmaf: n / sum(1 / (v + 1)) - 1
-    P5 = "p5"  # 95 % of the frames are at least this good
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from drapto.core.quality import Pool, pooled
 from drapto.core.words import count
 from drapto.services.encoding.target_quality.allocation import PLATEAU, Allocation
 from drapto.services.encoding.target_quality.belief import FilmCurves
 from drapto.services.encoding.target_quality.film import Attempt, Piece
-from drapto.services.encoding.target_quality.goal import (
-    POOLED_TOLERANCE,
-    STRICT_TOLERANCE,
-    Goal,
-    Pool,
-)
-from drapto.services.encoding.target_quality.quality import pooled
+from drapto.services.encoding.target_quality.goal import POOLED_TOLERANCE, STRICT_TOLERANCE, Goal
 from drapto.services.encoding.target_quality.steps import Outcome
 
 _CERTAIN = 2.0  # standard deviations of the projected size, before an encode is given up for it

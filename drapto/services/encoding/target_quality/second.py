@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from drapto.core.quality import Pool
 from drapto.services.encoding.target_quality.allocation import Allocation
 from drapto.services.encoding.target_quality.belief import FilmCurves
 from drapto.services.encoding.target_quality.curves import VMAF_LIMIT, gap_of
@@ -21,7 +22,6 @@ from drapto.services.encoding.target_quality.goal import (
     POOLED_TOLERANCE,
     STRICT_TOLERANCE,
     Goal,
-    Pool,
 )
 from drapto.services.encoding.target_quality.outcome import film_quality, kept
 from drapto.services.encoding.target_quality.steps import Encode, Why

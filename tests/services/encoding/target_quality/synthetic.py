@@ -15,7 +15,7 @@ from drapto.services.encoding.target_quality import (
     Encode,
     Goal,
     Piece,
-    Quality,
+    SegmentQuality,
     Stop,
     Wait,
     complexity,
@@ -41,7 +41,9 @@ class PaperScene:
         spread = np.linspace(-1.5, 1.5, self.frames) if self.frames > 1 else np.zeros(1)
         scores = np.clip(vmaf + spread, 0.0, 100.0)
         size = self.frames * PIXELS / 8 * self.bits * np.exp(-self.shrinkage * (crf - 30))
-        return Attempt(index, crf, int(size), Quality.of_scores(scores - scores.mean() + vmaf))
+        return Attempt(
+            index, crf, int(size), SegmentQuality.of_scores(scores - scores.mean() + vmaf)
+        )
 
 
 @dataclass(frozen=True)

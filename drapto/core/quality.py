@@ -1,18 +1,18 @@
 """The measured quality of frames, small enough to keep for every segment of a film.
 
-Quality.of_scores([95.1, 94.8, ...])               # every frame
-Quality.of_scores(scores, weights=[1/3, 1, 1, ...])  # every third, the first counting less
+SegmentQuality.of_scores([95.1, 94.8, ...])                 # every frame
+SegmentQuality.of_scores(scores, weights=[1/3, 1, 1, ...])  # every third, the first counting less
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
 
-from drapto.services.encoding.target_quality.goal import Pool
+from drapto.core.media import Value
 
 Floats = npt.NDArray[np.float64]
 
@@ -20,9 +20,36 @@ BINS = 20  # of 5 % of the frames each
 _P5 = 0.05
 
 
-@dataclass(frozen=True)
-class Quality:
-    """VMAF of a segment. `bins`: mean of the worst 5 % of its frames, of the next 5 %, …"""
+class Metric(StrEnum):
+    """How a picture is compared with its original. Higher is better in all of them."""
+
+    VMAF = "vmaf"  # 0 to 100; Netflix, https://github.com/Netflix/vmaf
+    XPSNR = "xpsnr"  # dB, luma; Helmrich et al., 'XPSNR', ICASSP 2020
+    SSIM = "ssim"  # 0 to 1, luma; Wang et al., 2004
+
+
+class Pool(StrEnum):
+    """How the scores of all frames become the one number of the film."""
+
+    MEAN = "mean"
+    HARMONIC = "harmonic"  # as libvmaf: n / sum(1 / (v + 1)) - 1
+    P5 = "p5"  # 95 % of the frames are at least this good
+
+
+class Measuring(Value):
+    """What is to be measured. `model`: libvmaf's name of it, empty for other metrics.
+
+    `every`: one frame of so many, from the first on; odd, because even steps land on the
+    well-coded low layers of the encoder's pyramid (docs/target-quality.md).
+    """
+
+    metric: Metric = Metric.VMAF
+    model: str = ""
+    every: int = 1
+
+
+class SegmentQuality(Value):
+    """Scores of a segment. `bins`: mean of the worst 5 % of its frames, of the next 5 %, …"""
 
     mean: float
     harmonic: float
@@ -32,7 +59,9 @@ class Quality:
     bins: tuple[float, ...]
 
     @classmethod
-    def of_scores(cls, scores: Sequence[float], weights: Sequence[float] | None = None) -> Quality:
+    def of_scores(
+        cls, scores: Sequence[float], weights: Sequence[float] | None = None
+    ) -> SegmentQuality:
         """Errors: ValueError without scores, or where scores or weights make no sense."""
         values = np.asarray(scores, dtype=np.float64)
         shares = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
