@@ -83,7 +83,7 @@ class SegmentRecord(Value):
 
 
 class SingleCrf(Value):
-    """What one CRF for the whole film would have come to, at the same pooled quality: an estimate."""
+    """An estimate: what one CRF for the whole film would have come to at the same pooled quality."""
 
     crf: float
     video_bytes: int
