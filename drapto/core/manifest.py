@@ -83,7 +83,7 @@ class SegmentRecord(Value):
 
 
 class SingleCrf(Value):
-    """An estimate: what one CRF for the whole film would have come to at the same pooled quality."""
+    """An estimate: what one CRF for the whole film would have come to, equally good."""
 
     crf: float
     video_bytes: int
