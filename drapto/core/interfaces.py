@@ -275,8 +275,22 @@ class QualityMetric(Protocol):
         """What both sides must be brought to. `bit_depth`: the higher one of the two."""
         ...
 
-    def graph(self, measuring: Measuring, *, log: str, threads: int) -> str:
-        """A filter with two inputs, the encoded video first; `log`: a plain file name."""
+    def graph(
+        self,
+        measuring: Measuring,
+        *,
+        encoded: str,
+        original: str,
+        frame_rate: Fraction,
+        log: str,
+        threads: int,
+    ) -> str:
+        """Filters that compare the labelled streams `[encoded]` and `[original]`, frame n with
+        frame n, whatever their timestamps, and end with the shorter one.
+
+        Both must have the pixel format and size. `frame_rate` is the nominal one of the film.
+        `log`: a plain file name, in the working directory of ffmpeg. One output without a label.
+        """
         ...
 
     def scores(self, log: bytes, measuring: Measuring) -> list[float]:
@@ -352,6 +366,10 @@ class EncodingService(Protocol):
 
     def default_crf(self, encoder: Encoder, width: int) -> float:
         """The quality without --crf, by the width of the output picture."""
+        ...
+
+    def steers(self, encoder: Encoder) -> bool:
+        """Whether segments may each have a CRF of their own, chosen by what is measured."""
         ...
 
     async def encode(

@@ -47,6 +47,16 @@ class Measuring(Value):
     model: str = ""
     every: int = 1
 
+    def frames_of(self, frames: int) -> int:
+        """How many of so many frames are measured."""
+        return -(-frames // self.every)
+
+    def weights(self, measured: int) -> list[float]:
+        """What each measured frame counts. Frame 0 of an encode is a key frame, better than most,
+        and there is one: it stands for itself and not for `every` frames, as the others do.
+        """
+        return [1 / self.every] + [1.0] * (measured - 1) if measured else []
+
 
 class SegmentQuality(Value):
     """Scores of a segment. `bins`: mean of the worst 5 % of its frames, of the next 5 %, …"""
