@@ -8,29 +8,9 @@ from pathlib import Path
 from shlex import join
 
 from drapto.core import json_text
-from drapto.core.words import count, size
+from drapto.core.words import count, duration, saving, size
 
 __all__ = ["command", "count", "duration", "path", "printable", "saving", "size"]
-
-
-def duration(seconds: float) -> str:
-    """'1:02:03', or '2:03' below an hour, or '4.5 s' below ten seconds."""
-    if seconds < 10:
-        return f"{max(0.0, seconds):.1f} s"
-    whole = round(seconds)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def saving(source_bytes: int, output_bytes: int) -> str:
-    """'62 % smaller', '3 % bigger', or 'same size'."""
-    if not source_bytes:
-        return "-"
-    share = 1 - output_bytes / source_bytes
-    percent = round(abs(share) * 100)
-    if not percent:
-        return "same size"
-    return f"{percent} % {'smaller' if share > 0 else 'bigger'}"
 
 
 def printable(text: object, *, newlines: bool = False) -> str:

@@ -20,6 +20,26 @@ def size(size_bytes: float) -> str:
     raise AssertionError("unreachable")
 
 
+def duration(seconds: float) -> str:
+    """'1:02:03', or '2:03' below an hour, or '4.5 s' below ten seconds."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def saving(source_bytes: int, output_bytes: int) -> str:
+    """'62 % smaller', '3 % bigger', or 'same size'."""
+    if not source_bytes:
+        return "-"
+    share = 1 - output_bytes / source_bytes
+    percent = round(abs(share) * 100)
+    if not percent:
+        return "same size"
+    return f"{percent} % {'smaller' if share > 0 else 'bigger'}"
+
+
 def shortened(text: str, most: int = 200) -> str:
     """One line of at most so many characters, for what strangers wrote: the beginning, and an
     ellipsis in place of the rest."""
