@@ -2,7 +2,8 @@
 
     lines = await collect(ffmpeg=settings.ffmpeg, encoders=ENCODERS.values(), places=[Path.cwd()])
 
-An encoder counts as there when it has encoded a tiny picture, not when it is listed.
+An encoder counts as there when it has encoded a tiny picture, not when it is listed; a metric when
+a tiny picture scores what it should.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ from drapto.core.doctor import DoctorLine
 from drapto.core.errors import DraptoError
 from drapto.core.interfaces import Encoder
 from drapto.core.opening import synthetic_input
+from drapto.core.quality import Metric
 from drapto.infrastructure.confine import SIGNALS_SINCE, TRUNCATE_SINCE, landlock_version
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary, find_ffmpeg, inspect_ffmpeg
+from drapto.infrastructure.ffmpeg.metric_check import check_metric
+from drapto.infrastructure.ffmpeg.metrics import metric_for
 from drapto.infrastructure.machine import available_memory_bytes, cpu_cores, cpu_quota
 from drapto.infrastructure.process import run_process
 
@@ -71,7 +75,7 @@ async def collect(
         lines.append(_line("ffmpeg", "ok", f"{binary.version}, {binary.path}"))
         lines += [await _encoder(binary, encoder) for encoder in encoders]
         lines.append(await _opus(binary))
-        lines += _metrics(binary)
+        lines += [await _metric(binary, metric) for metric in Metric]
     lines += [_package("av", "PyAV"), _package("opencv-python-headless", "OpenCV")]
     lines += [_cpu(), _memory(), _gpu()]
     lines += [_legacy_tool(tool) for tool in LEGACY_TOOLS]
@@ -124,14 +128,13 @@ async def _tried(
     return _line(name, "ok", codec)
 
 
-def _metrics(binary: FfmpegBinary) -> list[DoctorLine]:
-    advice = f"Quality cannot be measured with it. {_OTHER_FFMPEG}"
-    return [
-        _line(f"metric {name}", "ok", f"filter {filter_name}")
-        if filter_name in binary.filters
-        else _line(f"metric {name}", "warning", f"no filter {filter_name}", advice)
-        for name, filter_name in (("VMAF", "libvmaf"), ("XPSNR", "xpsnr"))
-    ]
+async def _metric(binary: FfmpegBinary, metric: Metric) -> DoctorLine:
+    name = f"metric {metric.value.upper()}"
+    try:
+        await check_metric(binary.path, metric_for(metric))
+    except DraptoError as error:
+        return _line(name, "warning", error.message, f"It will not be measured. {_OTHER_FFMPEG}")
+    return _line(name, "ok", "a test picture scores what it should")
 
 
 def _package(distribution: str, name: str) -> DoctorLine:

@@ -66,6 +66,25 @@ async def test_missing_ffmpeg_does_not_hide_the_rest(tmp_path: Path) -> None:
     assert "not used yet" in lines["GPU"].detail
 
 
+async def test_metrics_are_tried_and_one_that_measures_wrong_is_a_warning(tmp_path: Path) -> None:
+    lines = await looked_at(tmp_path)
+    for name in ("VMAF", "XPSNR", "SSIM"):
+        assert lines[f"metric {name}"].status == "ok"
+    other = tmp_path / "ffmpeg"  # as if its XPSNR compared with another picture
+    other.write_text(
+        f"#!{sys.executable}\nimport os, sys\n"
+        "spoil = any('xpsnr=' in word for word in sys.argv)\n"
+        "args = [a.replace('gblur=1', 'gblur=3') if spoil else a for a in sys.argv[1:]]\n"
+        f"os.execv({str(find_ffmpeg())!r}, ['ffmpeg', *args])\n"
+    )
+    other.chmod(0o755)
+    lines = await looked_at(tmp_path, ffmpeg=other)
+    assert lines["metric SSIM"].status == "ok"
+    assert lines["metric XPSNR"].status == "warning"
+    assert "instead of" in lines["metric XPSNR"].detail
+    assert "bundled ffmpeg" in lines["metric XPSNR"].advice
+
+
 @pytest.mark.parametrize(
     ("version", "status", "words"),
     [
