@@ -1,29 +1,20 @@
-"""The report as one HTML file that opens offline: no script, no network, light and dark.
+"""The report on shadow runs as one HTML file, light and dark (`html.py`).
 
-    page = render_page(report)
-
-Every text is escaped, by Jinja2 for HTML and here for what could hide in a file name; the page
-itself forbids whatever it does not bring along (Content-Security-Policy).
+page = render_page(report)
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from drapto.core import json_text
 from drapto.core.comparison import Comparison, Outcome, Severity
 from drapto.core.judging import Decision
 from drapto.core.shadow_report import ShadowReport, StageReport
 from drapto.infrastructure.report import plots
-
-_TEMPLATES = Path(__file__).parent / "templates"
+from drapto.infrastructure.report.html import environment
 
 _MEANING = {
     Outcome.MATCH: "every field within its tolerance",
@@ -53,22 +44,8 @@ class Plot:
 
 
 def render_page(report: ShadowReport) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalized,
-    )
-    environment.filters |= {
-        "percent": lambda share: f"{share:.1%}",
-        "number": lambda value: f"{value:.3g}",
-        "when": _when,
-        "words": lambda value: str(value).replace("_", " "),
-        "seconds": lambda value: f"{value:.1f} s",
-    }
-    environment.globals |= {
+    made = environment()
+    made.globals |= {
         "Decision": Decision,
         "outcome_rows": outcome_rows,
         "fields_of": lambda stage: plots.differing_fields(stage.fields),
@@ -78,7 +55,7 @@ def render_page(report: ShadowReport) -> str:
         "fields_plot": lambda stage: Markup(plots.fields_plot(stage)),
         "ratio_plots": _ratio_plots,
     }
-    return environment.get_template("report.html").render(report=report)
+    return made.get_template("report.html").render(report=report)
 
 
 def outcome_rows(stage: StageReport, *, is_aa: bool = False) -> list[OutcomeRow]:
@@ -114,21 +91,3 @@ def _ratio_plots(stage: StageReport) -> list[Plot]:
 def _discrepancies(comparison: Comparison, most: int = 12) -> Sequence[object]:
     order = list(Severity)
     return sorted(comparison.discrepancies, key=lambda field: -order.index(field.severity))[:most]
-
-
-def _when(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M}"
-
-
-def _finalized(value: object) -> object:
-    """No character that is invisible, turns the text around, or cannot be written as UTF-8."""
-    if isinstance(value, Markup | int | float):
-        return value
-    return "".join(
-        char
-        if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs")
-        else json_text.escape(char)
-        if unicodedata.category(char) == "Cs"
-        else char.encode("unicode_escape").decode("ascii")
-        for char in str(value)
-    )

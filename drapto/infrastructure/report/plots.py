@@ -14,9 +14,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from drapto.core.comparison import Outcome
 from drapto.core.shadow_figures import FieldFigures
 from drapto.core.shadow_report import Distribution, RatioReport, StageReport
-from drapto.infrastructure.report.svg import color, drawing, to_svg
+from drapto.infrastructure.report.svg import color, drawing, figure_of, to_svg
 
-POINTS_PER_INCH = 72.0  # so that a point of the plot is a pixel of the page
 FIELDS_SHOWN = 14
 DAYS_SHOWN = 60  # bars; more days are put together
 
@@ -188,6 +187,5 @@ def _shares(found: Distribution) -> list[float]:
 
 
 def _figure(width_px: float, height_px: float) -> tuple[Figure, Axes]:
-    size = (width_px / POINTS_PER_INCH, height_px / POINTS_PER_INCH)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = figure_of(width_px, height_px)
     return figure, figure.add_subplot()

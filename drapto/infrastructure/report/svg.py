@@ -21,6 +21,8 @@ ROLES: Final = (
     "incomparable", "skipped", "legacy_error",
 )  # fmt: skip
 
+POINTS_PER_INCH = 72.0  # so that a point of the plot is a pixel of the page
+
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
 _FONT = re.compile(r"font(-family)?:[^;]*?(\d+(?:\.\d+)?px)[^;]*")
@@ -41,6 +43,12 @@ STYLE: Final = {
     "figure.constrained_layout.use": True,
     "patch.linewidth": 0,
 }
+
+
+def figure_of(width_px: float, height_px: float) -> Figure:
+    """Empty, of this size on the page."""
+    size = (width_px / POINTS_PER_INCH, height_px / POINTS_PER_INCH)
+    return Figure(figsize=size, layout="constrained")
 
 
 def color(role: str) -> str:
