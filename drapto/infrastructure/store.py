@@ -1,7 +1,8 @@
 """Where jobs live on this machine's disks: the parts of `core/workshop.py: JobStore` joined.
 
 The work directory is `work_dir.py`, its lock `lock.py`, the journal `journal.py`, disk space
-`disk.py`, publishing `publish.py`; manifests of finished jobs are kept under the state directory.
+`disk.py`, publishing `publish.py`; manifests of finished jobs are kept under the state directory
+(`manifests.py`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from hashlib import blake2b
 from pathlib import Path
 
 import anyio
@@ -26,6 +26,7 @@ from drapto.infrastructure.disk import DiskGuard
 from drapto.infrastructure.files import translate, write_atomically
 from drapto.infrastructure.journal import JOURNAL_NAME, FileJournal
 from drapto.infrastructure.logging import LogSink, job_logger
+from drapto.infrastructure.manifests import kept_path
 from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.work_dir import LOCK_NAME, WorkDir
 
@@ -84,7 +85,7 @@ class FileJobStore:
     """`core/workshop.py: JobStore` on the local file systems."""
 
     def __init__(self, state_dir: Path, resources: ResourceManager, *, log_level: str) -> None:
-        self._manifests = state_dir / "manifests"
+        self._state_dir = state_dir
         self._resources = resources
         self._log_level = log_level
 
@@ -133,8 +134,7 @@ class FileJobStore:
 
         None if it cannot be written: the output is published, so nothing fails any more.
         """
-        name = blake2b(str(output).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
-        path = self._manifests / f"{output.stem[:80]}-{name}.json"
+        path = kept_path(self._state_dir, output)
         try:
             await _write(path, manifest)
         except OSError:

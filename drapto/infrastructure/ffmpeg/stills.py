@@ -1,0 +1,262 @@
+"""The same frame of a source and its output as two pictures that can be laid side by side.
+
+    pairs = StillPairs(manifest, ffmpeg, scratch_dir)
+    pair = await pairs.of(frame=1234)     # after `await pairs.open()`
+
+Frames are paired by their number. Each side's own frame index says which timestamp that number has,
+and exactly this frame is decoded; the source's gets the crop and the deinterlacing of the encode.
+Both are then made into the picture a player would show: square pixels, turned as the track says,
+and for HDR mapped to the brightness of ordinary screens, both sides alike.
+
+Tests: tests/infrastructure/ffmpeg/test_stills.py.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from drapto.core.deinterlacing import Method
+from drapto.core.errors import InputError
+from drapto.core.field_filters import FieldStretch, field_filters
+from drapto.core.film_report import Still, StillPair
+from drapto.core.interfaces import SourceVideo
+from drapto.core.manifest import Manifest
+from drapto.core.media import ColorInfo, CropRect, DynamicRange, Track, TrackKind
+from drapto.core.opening import input_arguments
+from drapto.core.segments import VideoSettings
+from drapto.core.words import count
+from drapto.infrastructure.ffmpeg.reader import PyAvReader
+from drapto.infrastructure.process import run_process
+
+WIDEST_PX, HIGHEST_PX = 1280, 960  # enough to judge a picture, little enough for twenty in a page
+DEADLINE_S = 300.0  # for one picture: two groups of pictures of 8K take a minute on two cores
+_JPEG_QUALITY = "3"  # ffmpeg's -q:v, 2 is best: no loss to be seen beside that of an AV1 encode
+_HD_LINES = 720  # untagged pictures of fewer lines are BT.601, others BT.709: what players assume
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One file: what to decode, and which part of it counts."""
+
+    video: SourceVideo
+    crop: CropRect | None
+
+    @property
+    def track(self) -> Track:
+        return self.video.track
+
+
+class StillPairs:
+    """Call `open` once. Nothing is kept: `scratch_dir` may go when the pictures are there."""
+
+    def __init__(self, manifest: Manifest, ffmpeg: Path, scratch_dir: Path) -> None:
+        self._manifest = manifest
+        self._ffmpeg = ffmpeg
+        self._scratch = scratch_dir
+        self._reader = PyAvReader(ffmpeg)
+        self._sides: tuple[_Side, _Side] | None = None
+
+    async def open(self) -> None:
+        """Errors: InputError if a file is gone, is another one by now, or frames cannot be paired;
+        ResourceError if a copy that is needed has no room."""
+        manifest = self._manifest
+        settings = manifest.settings
+        if settings.deinterlacing.method is Method.IVTC:
+            raise InputError(
+                "Inverse telecine left frames out, and the manifest does not say which ones."
+            )
+        _refuse_changed("source", manifest.source, manifest.source_bytes)
+        _refuse_changed("output", manifest.output, manifest.output_bytes)
+        encoded = [
+            t.source_index
+            for t in manifest.tracks
+            if t.kind == TrackKind.VIDEO and t.action == "encoded"
+        ]
+        source = await self._video(manifest.source, encoded[0] if encoded else None)
+        source = source.deinterlaced(settings.deinterlacing)
+        output = await self._video(manifest.output, None)
+        frames = manifest.segments[-1].end_frame if manifest.segments else 0
+        for name, video in (("source", source), ("output", output)):
+            if len(video.index) != frames:
+                raise InputError(
+                    f"The {name} {video.origin.path} lists {count(len(video.index), 'frame')} and "
+                    f"{frames} were encoded, so nobody can say which frame belongs to which."
+                )
+        self._sides = (_Side(source, settings.crop), _Side(output, None))
+
+    async def of(self, frame: int) -> StillPair:
+        """Errors: InputError if it cannot be decoded, ProcessFailedError, MissingToolError."""
+        assert self._sides is not None, "open() comes first"
+        source, output = self._sides
+        return StillPair(
+            frame=frame,
+            source=await self._still(source, frame),
+            output=await self._still(output, frame),
+        )
+
+    async def _video(self, path: Path, stream_index: int | None) -> SourceVideo:
+        media = await self._reader.probe(path)
+        if stream_index is None:
+            track = self._reader.main_video(media)
+        else:
+            try:
+                track = media.track(stream_index)
+            except KeyError:
+                raise InputError(f"{path} has no stream {stream_index} any more.") from None
+        return await self._reader.open_video(media, track, self._scratch)
+
+    async def _still(self, side: _Side, frame: int) -> Still:
+        """Decodes from a key frame not far before; if that gives no picture, from the beginning."""
+        width, height = _shown_size(side.track, self._manifest.settings)
+        for seek_s in dict.fromkeys((_seek_s(side.video, frame), None)):
+            with tempfile.TemporaryDirectory(prefix="still-", dir=self._scratch) as folder:
+                file = Path(folder) / "still.jpg"
+                command = still_command(
+                    self._ffmpeg, side.video, side.crop, frame, self._manifest.settings, file,
+                    seek_s=seek_s,
+                )  # fmt: skip
+                what = f"Taking frame {frame} of {side.video.origin.path}"
+                await run_process(command, what=what, deadline_s=DEADLINE_S)
+                if file.is_file():
+                    return Still(jpeg=file.read_bytes(), width=width, height=height)
+        raise InputError(f"Frame {frame} of {side.video.origin.path} cannot be decoded.")
+
+
+def still_command(
+    ffmpeg: Path,
+    video: SourceVideo,
+    crop: CropRect | None,
+    frame: int,
+    settings: VideoSettings,
+    out: Path,
+    *,
+    seek_s: float | None,
+) -> list[str]:
+    """Writes this one frame as a JPEG file; none if decoding begins too late for it."""
+    options = ["-copyts", "-noautorotate", "-reinit_filter", "0"]
+    if seek_s is not None:
+        options += ["-seek_timestamp", "1", "-noaccurate_seek", "-ss", f"{seek_s:.6f}"]
+    track = video.track
+    steps = [
+        *_one_frame(video, frame),
+        f"scale={track.width}:{track.height}",
+        *([f"crop={crop}:exact=1"] if crop is not None else []),
+        *_for_a_screen(settings.color, *_upright_size(settings), settings.height),
+        *_turned(track),
+    ]
+    return [
+        *(str(ffmpeg), "-nostdin", "-hide_banner", "-v", "error", "-y"),
+        *input_arguments(video.path, *options),
+        *("-map", f"0:{video.stream_index}", "-vf", ",".join(steps), "-frames:v", "1"),
+        *("-c:v", "mjpeg", "-q:v", _JPEG_QUALITY, "-pix_fmt", "yuvj444p", "-update", "1"),
+        *("-f", "image2", str(out)),
+    ]
+
+
+def _refuse_changed(name: str, path: Path, size_bytes: int) -> None:
+    try:
+        found = path.stat().st_size
+    except OSError as error:
+        raise InputError(f"The {name} {path} cannot be read: {error.strerror}.") from error
+    if found != size_bytes:
+        raise InputError(
+            f"The {name} {path} has changed: it has {found} bytes, and had {size_bytes} when it "
+            "was compared."
+        )
+
+
+def _seek_s(video: SourceVideo, frame: int) -> float | None:
+    """The time of a key frame before what is needed of the decoder; None for the beginning.
+
+    One key frame earlier than needed: in some containers a seek lands behind its aim.
+    """
+    fields = _fields(video, frame)
+    key = video.coded.key_before(frame if fields is None else fields.begins_at)
+    key = video.coded.key_before(key - 1) if key > 0 else 0
+    return video.coded.time_s(key) if key > 0 else None
+
+
+def _fields(video: SourceVideo, frame: int) -> FieldStretch | None:
+    work = video.deinterlacing
+    if work.is_off:
+        return None
+    return FieldStretch.of(video.coded, video.index, work, frame, frame + 1)
+
+
+def _one_frame(video: SourceVideo, frame: int) -> list[str]:
+    fields = _fields(video, frame)
+    if fields is None:
+        pts = video.index.pts
+        return [_trim(int(pts[frame]), int(pts[frame + 1]) if frame + 1 < len(pts) else None)]
+    track = video.track
+    whole = field_filters(fields, track.width or 0, track.height or 0, track.bit_depth or 8)
+    return [*whole, _trim(fields.shown_first_pts, fields.shown_end_pts)]
+
+
+def _trim(first_pts: int, end_pts: int | None) -> str:
+    return f"trim=start_pts={first_pts}" + ("" if end_pts is None else f":end_pts={end_pts}")
+
+
+def _upright_size(settings: VideoSettings) -> tuple[int, int]:
+    """Of the picture in square pixels, before it is turned, made to fit."""
+    shape = settings.sample_aspect_ratio or Fraction(1)
+    width, height = float(settings.width * (shape if shape > 0 else 1)), float(settings.height)
+    scale = min(1.0, WIDEST_PX / width, HIGHEST_PX / height)
+    return max(2, round(width * scale)), max(2, round(height * scale))
+
+
+def _shown_size(track: Track, settings: VideoSettings) -> tuple[int, int]:
+    width, height = _upright_size(settings)
+    return (height, width) if track.rotation_deg in (90, 270) else (width, height)
+
+
+def _turned(track: Track) -> list[str]:
+    """Turned clockwise first and then mirrored left to right (side_data.py)."""
+    turn = {
+        90: ["transpose=clock"],
+        180: ["hflip", "vflip"],
+        270: ["transpose=cclock"],
+    }.get(track.rotation_deg, [])
+    return [*turn, "hflip"] if track.mirrored else turn
+
+
+def _for_a_screen(color: ColorInfo, width: int, height: int, lines: int) -> list[str]:
+    """To the BT.601 full range of JPEG files, by the tags of the output for both sides.
+
+    HDR is brought down with the Hable curve: not how a player would show it, but the same for both.
+    """
+    size = f"w={width}:h={height}"
+    if color.transfer in _HDR_TRANSFERS and color.dynamic_range is not DynamicRange.SDR:
+        tags = f"tin={color.transfer}:pin={_known(color.primaries, 'bt2020')}"
+        tags += f":min={_known(color.matrix, 'bt2020nc')}"
+        return [
+            f"zscale={size}:{tags}:t=linear:npl=100:filter=lanczos",
+            "format=gbrpf32le",
+            "zscale=p=bt709",
+            "tonemap=tonemap=hable:desat=0",
+            "zscale=t=bt709:m=bt470bg:r=full",
+            "format=yuv444p,format=yuvj444p",
+        ]
+    matrix = color.matrix if color.matrix in _SCALE_MATRICES else None
+    usual = "bt709" if lines >= _HD_LINES else "smpte170m"
+    given = f"in_color_matrix={_SCALE_MATRICES.get(matrix or usual, 'bt709')}"
+    return [f"scale={size}:flags=lanczos:{given}:out_color_matrix=bt601:out_range=full"]
+
+
+_HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
+_SCALE_MATRICES = {  # H.273 names of matrices, and what ffmpeg's scale filter calls them
+    "bt709": "bt709",
+    "smpte170m": "bt601",
+    "bt470bg": "bt601",
+    "fcc": "fcc",
+    "smpte240m": "smpte240m",
+    "bt2020nc": "bt2020",
+    "bt2020c": "bt2020",
+}
+
+
+def _known(tag: str | None, usual: str) -> str:
+    return usual if tag in (None, "unknown", "reserved") else str(tag)
