@@ -23,7 +23,8 @@ from drapto.core.shadow_task import CandidateResult, Measured, ShadowTask
 from drapto.infrastructure.candidates import ProcessCandidates
 from drapto.infrastructure.comparison_store import SqliteComparisonStore
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary, find_ffmpeg, inspect_ffmpeg
-from drapto.infrastructure.ffmpeg.quality import Footage, measure_quality, output_footage
+from drapto.infrastructure.ffmpeg.footage import Footage, output_footage
+from drapto.infrastructure.ffmpeg.quality import measure_quality
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.infrastructure.ffmpeg.summary import summarize_file
 from drapto.infrastructure.files import write_atomically

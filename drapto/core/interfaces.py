@@ -289,7 +289,8 @@ class QualityMetric(Protocol):
         frame n, whatever their timestamps, and end with the shorter one.
 
         Both must have the pixel format and size. `frame_rate` is the nominal one of the film.
-        `log`: a plain file name, in the working directory of ffmpeg. One output without a label.
+        `log`: a plain file name, in the working directory of ffmpeg. One output without a label,
+        a frame of it for each of theirs.
         """
         ...
 

@@ -14,15 +14,13 @@ import pytest
 from drapto.core.errors import InputError, ProcessFailedError
 from drapto.core.media import CropRect, TrackKind
 from drapto.core.output_summary import Quality
-from drapto.infrastructure.ffmpeg import quality
+from drapto.core.quality import Metric
+from drapto.infrastructure.ffmpeg import footage, quality
+from drapto.infrastructure.ffmpeg.footage import Footage, output_footage
+from drapto.infrastructure.ffmpeg.metrics import metric_for
+from drapto.infrastructure.ffmpeg.pairing import Means, Pair
 from drapto.infrastructure.ffmpeg.probe import main_video, probe_file
-from drapto.infrastructure.ffmpeg.quality import (
-    Footage,
-    measure_quality,
-    output_footage,
-    quality_command,
-    windows,
-)
+from drapto.infrastructure.ffmpeg.quality import measure_quality, measure_whole, windows
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from tests.media import clips
 
@@ -44,6 +42,12 @@ async def measured(source: Path, output: Path, work: Path, crop: CropRect | None
         await output_footage(output),
         scratch_dir=work,
         deadline_s=120,
+    )
+
+
+async def paired(source: Path, output: Path, work: Path, metric: Metric = Metric.VMAF) -> Pair:
+    return Pair(
+        await source_footage(source, work), await output_footage(output), metric_for(metric)
     )
 
 
@@ -73,7 +77,7 @@ async def test_a_copy_is_perfect_and_more_compression_is_worse(
     assert copy.mean > 97 and copy.frames == 48
     assert copy.mean > better.mean > worse.mean
     assert better.p1 <= better.mean and better.model == "vmaf_v0.6.1" and better.note == ""
-    assert not list(tmp_path.glob("vmaf-*"))
+    assert not list(tmp_path.glob("quality-*"))
 
 
 async def test_frames_are_paired_by_number_whatever_their_times(
@@ -118,7 +122,7 @@ async def test_windows_of_a_long_video_are_the_same_frames_on_both_sides(
     monkeypatch.setattr(quality, "WHOLE_FRAMES", 50)
     monkeypatch.setattr(quality, "WINDOWS", 3)
     monkeypatch.setattr(quality, "WINDOW_FRAMES", 10)
-    monkeypatch.setattr(quality, "_EARLIER_S", 0.5)
+    monkeypatch.setattr(footage, "_EARLIER_S", 0.5)
     source = clips.open_gop(tmp_path, frames=240)
     later = tmp_path / "later.mkv"
     clips.ffmpeg("-i", source, "-c", "copy", "-output_ts_offset", "5", later)
@@ -126,10 +130,8 @@ async def test_windows_of_a_long_video_are_the_same_frames_on_both_sides(
     found = await measured(later, output, tmp_path)
     assert (found.frames, found.windows) == (30, 3)
     assert found.mean > 85
-    footage = await source_footage(later, tmp_path)
-    command = quality_command(
-        FFMPEG, footage, await output_footage(output), 195, 205, model="vmaf_v0.6.1"
-    )
+    pair = await paired(later, output, tmp_path)
+    command = pair.command(Means(FFMPEG, tmp_path), pair.measuring(), 195, 205)
     assert command.count("-ss") == 2, "both sides are sought, not decoded from the beginning"
 
 
@@ -168,12 +170,12 @@ async def test_hdr_is_measured_and_named_as_relative(tmp_path: Path) -> None:
 async def test_a_deadline_ends_the_measuring(tmp_path: Path) -> None:
     source = tmp_path / "big.mkv"
     clips.ffmpeg(*clips.pattern(120, size="1920x1080"), *clips.x264(), source)
-    footage = await output_footage(source)
+    side = await output_footage(source)
     started = time.monotonic()
     with pytest.raises(ProcessFailedError, match="ran past its deadline"):
-        await measure_quality(FFMPEG, footage, footage, scratch_dir=tmp_path, deadline_s=0.3)
+        await measure_quality(FFMPEG, side, side, scratch_dir=tmp_path, deadline_s=0.3)
     assert time.monotonic() - started < 10
-    assert not list(tmp_path.glob("vmaf-*"))
+    assert not list(tmp_path.glob("quality-*"))
 
 
 async def test_odd_names_and_a_second_video_stream_are_no_obstacle(tmp_path: Path) -> None:
@@ -186,3 +188,26 @@ async def test_odd_names_and_a_second_video_stream_are_no_obstacle(tmp_path: Pat
     assert main_video(media).index == 1 and main_video(media).kind is TrackKind.VIDEO
     assert (await measured(odd, odd, tmp_path)).mean > 97
     assert os.fspath(odd) in str((await output_footage(odd)).path)
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+async def test_any_pair_is_measured_whole_or_every_third_frame(
+    metric: Metric, film: Path, good: Path, tmp_path: Path
+) -> None:
+    pair, means = await paired(film, good, tmp_path, metric), Means(FFMPEG, tmp_path)
+    seen: list[int] = []
+    whole = await measure_whole(pair, means, on_frames=seen.append)
+    third = await measure_whole(pair, means, every=3)
+    assert (len(whole.values), len(third.values)) == (48, 16)
+    assert third.values == pytest.approx(whole.values[::3], rel=1e-3)
+    assert whole.quality.minimum == min(whole.values) and whole.quality.measured == 48
+    weighed = (third.values[0] / 3 + sum(third.values[1:])) / (1 / 3 + 15)
+    assert third.quality.mean == pytest.approx(weighed)
+    assert seen == sorted(seen) and seen[-1] == 48
+
+
+async def test_a_film_in_rgb_is_the_same_as_itself(tmp_path: Path) -> None:
+    rgb = tmp_path / "rgb.mkv"
+    clips.ffmpeg(*clips.pattern(6), "-c:v", "libx264rgb", "-qp", "0", "-pix_fmt", "rgb24", rgb)
+    pair = await paired(rgb, rgb, tmp_path, Metric.SSIM)
+    assert set((await measure_whole(pair, Means(FFMPEG, tmp_path))).values) == {1.0}

@@ -18,7 +18,8 @@ from drapto.core.comparison import FieldResult, Outcome, Severity
 from drapto.core.flag_policy import Tolerances
 from drapto.core.media import CropRect
 from drapto.core.output_summary import OutputSummary
-from drapto.infrastructure.ffmpeg.quality import measure_quality, output_footage
+from drapto.infrastructure.ffmpeg.footage import output_footage
+from drapto.infrastructure.ffmpeg.quality import measure_quality
 from drapto.infrastructure.ffmpeg.summary import summarize_file
 from tests.media import clips
 from tests.media.outputs import MARKS, TRACKS, attached, faithful, remuxed

@@ -19,8 +19,9 @@ from drapto.core.interfaces import SourceVideo
 from drapto.core.job import EncodeOptions
 from drapto.core.media import FrameIndex, MediaInfo, Track, TrackKind
 from drapto.core.segments import Segment, VideoSettings
+from drapto.infrastructure.ffmpeg.footage import Footage, output_footage
 from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
-from drapto.infrastructure.ffmpeg.quality import Footage, measure_quality, output_footage
+from drapto.infrastructure.ffmpeg.quality import measure_quality
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.services.detection.deinterlacing import deinterlacing_notes, settle_on_shown
 from drapto.services.detection.features import NumpyBackend

@@ -1,0 +1,155 @@
+"""One side of a comparison: which frames of a file, and which part of their pictures.
+
+    source = Footage.of(source_video, crop=settings.crop)
+    output = await output_footage(path)
+    source.refuse_unlike(output)          # or nobody could say which frame belongs to which
+
+Frames are told to ffmpeg as encoders are told them: by their timestamps in the frame index, fields
+put together and the picture cut in the same way.
+
+Tests: tests/infrastructure/ffmpeg/test_quality.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio.from_thread
+import anyio.to_thread
+
+from drapto.core.deinterlacing import UNTOUCHED, Deinterlacing
+from drapto.core.errors import InputError
+from drapto.core.field_filters import FieldStretch, field_filters
+from drapto.core.interfaces import SourceVideo
+from drapto.core.media import ColorInfo, CropRect, FrameIndex
+from drapto.core.opening import input_arguments
+from drapto.core.words import count
+from drapto.infrastructure.ffmpeg.frames import build_index
+from drapto.infrastructure.ffmpeg.probe import main_video, probe_file
+
+_EARLIER_S = 10.0  # decoding starts at least this much earlier
+_RGB = ("gbr", "rgb")
+
+
+@dataclass(frozen=True)
+class Footage:
+    """One of the two videos: where it is, its frames, and which part of the picture counts.
+
+    `width` and `height` are those of the track, which `crop` counts in. A source that cannot
+    be addressed by time is named by its rewrapped copy.
+    """
+
+    path: Path
+    stream_index: int
+    index: FrameIndex
+    width: int
+    height: int
+    crop: CropRect | None = None
+    color: ColorInfo = field(default_factory=ColorInfo)
+    bit_depth: int = 8
+    coded: FrameIndex | None = None  # of what is decoded, where `work` makes other frames of it
+    work: Deinterlacing = UNTOUCHED
+
+    @classmethod
+    def of(cls, video: SourceVideo, crop: CropRect | None = None) -> Footage:
+        track = video.track
+        return cls(
+            path=video.path,
+            stream_index=video.stream_index,
+            index=video.index,
+            width=track.width or 0,
+            height=track.height or 0,
+            crop=crop,
+            color=track.color,
+            bit_depth=track.bit_depth or 8,
+            coded=video.coded_index,
+            work=video.deinterlacing,
+        )
+
+    def fields(self, start: int, end: int) -> FieldStretch | None:
+        """How frames [start, end) are made; None: as they are decoded."""
+        if self.work.is_off or self.coded is None:
+            return None
+        return FieldStretch.of(self.coded, self.index, self.work, start, end)
+
+    def seek_s(self, start: int, end: int) -> float | None:
+        """Where to begin decoding for frames [start, end); None: at the beginning."""
+        fields = self.fields(start, end)
+        if fields is None or self.coded is None:
+            return _seek_s(self.index, start)
+        return _seek_s(self.coded, fields.begins_at)
+
+    @property
+    def picture(self) -> tuple[int, int]:
+        return (self.crop.width, self.crop.height) if self.crop else (self.width, self.height)
+
+    def refuse_unlike(self, output: Footage) -> None:
+        """Errors: InputError if `output` does not have the frames and the picture of this one."""
+        if len(self.index) != len(output.index):
+            raise InputError(
+                f"{output.path} cannot be compared with {self.path}: it has "
+                f"{count(len(output.index), 'frame')}, not {len(self.index)}, so nobody can say "
+                "which frame belongs to which."
+            )
+        if self.picture != output.picture:
+            (w, h), (wanted_w, wanted_h) = output.picture, self.picture
+            raise InputError(
+                f"{output.path} cannot be compared with {self.path}: its picture is {w}x{h}, and "
+                f"{wanted_w}x{wanted_h} of the source was to be encoded."
+            )
+        if not len(output.index):
+            raise InputError(f"{output.path} has no frames to compare.")
+
+    def input(self, seek_s: float | None) -> list[str]:
+        """Opened at `seek_s` (None: the beginning) as `services/encoding` does, timestamps as
+        stored."""
+        options = ["-copyts", "-noautorotate", "-reinit_filter", "0"]
+        if seek_s is not None:
+            options += ["-seek_timestamp", "1", "-noaccurate_seek", "-ss", f"{seek_s:.6f}"]
+        return input_arguments(self.path, *options, "-threads", "1")
+
+    def filters(self, start: int, end: int, pixel_format: str) -> str:
+        """Frames [start, end), the picture cut out, in `pixel_format`; RGB as encoders get it."""
+        steps = [*self._frames(start, end), f"scale={self.width}:{self.height}"]
+        if self.crop is not None:
+            steps.append(f"crop={self.crop}:exact=1")
+        if self.color.matrix in _RGB:
+            steps.append("scale=out_color_matrix=bt709:out_range=tv")
+        return ",".join([*steps, f"format={pixel_format}"])
+
+    def _frames(self, start: int, end: int) -> list[str]:
+        """Exactly frames [start, end), made of fields where the encoders make them so."""
+        fields = self.fields(start, end)
+        if fields is None:
+            first, index = int(self.index.pts[start]), self.index
+            return [_trim(first, None if end >= len(index) else int(index.pts[end]))]
+        whole = field_filters(fields, self.width, self.height, self.bit_depth)
+        return [*whole, _trim(fields.shown_first_pts, fields.shown_end_pts)]
+
+
+async def output_footage(path: Path) -> Footage:
+    """The main video of a finished file. Errors: InputError."""
+
+    def look() -> Footage:
+        media = probe_file(path)
+        track = main_video(media)
+        index = build_index(path, track, anyio.from_thread.check_cancelled)
+        return Footage.of(SourceVideo(media, track, path, track.index, index))
+
+    return await anyio.to_thread.run_sync(look)
+
+
+def _seek_s(index: FrameIndex, start: int) -> float | None:
+    """The time of a key frame well before `start`, None for the beginning.
+
+    One key frame earlier than needed: in some containers a seek lands behind its aim.
+    """
+    key = index.key_before(index.key_before(start) - 1) if index.key_before(start) > 0 else 0
+    while key > 0 and index.time_s(start) - index.time_s(key) < _EARLIER_S:
+        key = index.key_before(key - 1)
+    return index.time_s(key) if key > 0 else None
+
+
+def _trim(first_pts: int, end_pts: int | None) -> str:
+    return f"trim=start_pts={first_pts}" + ("" if end_pts is None else f":end_pts={end_pts}")

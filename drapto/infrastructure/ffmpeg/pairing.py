@@ -1,0 +1,163 @@
+"""Scores of a stretch of frames of two videos, frame by frame, paired by their numbers.
+
+    pair = Pair(source, output, metric_for(Metric.VMAF))
+    scores = await pair.scores(Means(ffmpeg, scratch_dir=temp), pair.measuring(every=3), 0, 240)
+
+Both sides are trimmed to the same frame numbers by their own timestamps and numbered afresh. Where
+not every frame came out, the stretch is measured again from the beginning of both files, and then
+refused, so that one frame is never compared with its neighbour.
+
+Tests: tests/infrastructure/ffmpeg/test_quality.py.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from drapto.core.errors import InputError, ProcessFailedError
+from drapto.core.interfaces import QualityMetric
+from drapto.core.quality import Measuring
+from drapto.infrastructure.ffmpeg.footage import Footage
+from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, frame_watcher
+from drapto.infrastructure.process import ProcessResult, run_process
+from drapto.infrastructure.stalling import STALL_S
+
+_LOG = "scores.log"
+
+FramesDone = Callable[[int], None]  # frames compared so far
+
+
+def unwatched(_frames: int) -> None:
+    """The listener of those who wait for the scores."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """What measuring may use. `ends_at`: when it is given up, in the clock of the event loop."""
+
+    ffmpeg: Path
+    scratch_dir: Path  # logs lie there while they are needed
+    threads: int = 1
+    nice: int = 0
+    ends_at: float | None = None
+
+    @property
+    def left_s(self) -> float | None:
+        return None if self.ends_at is None else max(0.1, self.ends_at - anyio.current_time())
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two videos that can be compared. Errors: InputError if they cannot."""
+
+    source: Footage
+    output: Footage
+    metric: QualityMetric
+
+    def __post_init__(self) -> None:
+        self.source.refuse_unlike(self.output)
+
+    @property
+    def frames(self) -> int:
+        return len(self.output.index)
+
+    def measuring(self, every: int = 1) -> Measuring:
+        model = self.metric.model_for(*self.output.picture)
+        return Measuring(metric=self.metric.metric, model=model, every=every)
+
+    async def scores(
+        self,
+        means: Means,
+        measuring: Measuring,
+        start: int,
+        end: int,
+        on_frames: FramesDone = unwatched,
+    ) -> list[float]:
+        """Of frame `start` and every n-th after it, before `end`.
+
+        Errors: InputError if not all of them can be decoded on both sides, ProcessFailedError
+        (past its deadline included), MissingToolError.
+        """
+        got, wanted = 0, measuring.frames_of(end - start)
+        for from_beginning in (False, True) if start else (True,):
+            command = self.command(
+                means, measuring, start, end, from_beginning=from_beginning
+            )  # fmt: skip
+            scores = await self._run(command, means, measuring, on_frames)
+            if len(scores) == wanted:
+                return scores
+            got = len(scores)
+        raise InputError(
+            f"{self._name} of {self.output.path} against {self.source.path} cannot be measured: of "
+            f"frames [{start}, {end}) only {got} of {wanted} could be decoded on both sides.",
+            hint="Read both files from end to end: one of them is damaged.",
+        )
+
+    def command(
+        self,
+        means: Means,
+        measuring: Measuring,
+        start: int,
+        end: int,
+        *,
+        from_beginning: bool = False,
+    ) -> list[str]:
+        """Compares frames [start, end); the log is written in the working directory."""
+        bits = max(self.source.bit_depth, self.output.bit_depth)
+        form = self.metric.pixel_format(bits)
+        sides = (self.output, self.source)
+        seeks = [None if from_beginning else side.seek_s(start, end) for side in sides]
+        filters = [side.filters(start, end, form) for side in sides]
+        compared = self.metric.graph(
+            measuring,
+            encoded="[encoded]",
+            original="[original]",
+            frame_rate=self.source.index.frame_rate,
+            log=_LOG,
+            threads=means.threads,
+        )
+        graph = (
+            f"[0:{self.output.stream_index}]{filters[0]}[encoded];"
+            f"[1:{self.source.stream_index}]{filters[1]}[original];{compared}"
+        )
+        return [
+            *(str(means.ffmpeg), "-nostdin", "-hide_banner", "-v", "error", *PROGRESS_OPTIONS),
+            *self.output.input(seeks[0]),
+            *self.source.input(seeks[1]),
+            *("-filter_complex_threads", str(means.threads), "-lavfi", graph, "-f", "null", "-"),
+        ]
+
+    async def _run(
+        self, command: list[str], means: Means, measuring: Measuring, on_frames: FramesDone
+    ) -> list[float]:
+        with tempfile.TemporaryDirectory(prefix="quality-", dir=means.scratch_dir) as directory:
+            done = await run_process(
+                command,
+                what=f"Measuring {self._name} of {self.output.path}",
+                cwd=Path(directory),
+                deadline_s=means.left_s,
+                stall_s=STALL_S,
+                on_stdout_line=frame_watcher(on_frames),
+                nice=means.nice,
+            )
+            return self._read(Path(directory) / _LOG, measuring, done)
+
+    def _read(self, log: Path, measuring: Measuring, done: ProcessResult) -> list[float]:
+        try:
+            return self.metric.scores(log.read_bytes(), measuring)
+        except (OSError, ValueError) as error:
+            raise ProcessFailedError(
+                f"Measuring {self._name} of {self.output.path}: its scores cannot be read",
+                command=done.command,
+                returncode=done.returncode,
+                stderr_tail=str(error),
+            ) from error
+
+    @property
+    def _name(self) -> str:
+        return self.metric.metric.value.upper()
