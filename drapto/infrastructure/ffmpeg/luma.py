@@ -1,4 +1,4 @@
-"""Decode one video stream once, in display order, for its luma alone.
+"""Decode one video stream once, in display order, for its luma alone; or a stretch of it.
 
 `PyAvLumaReader` implements `LumaReader` of core/interfaces.py. What it promises:
 
@@ -26,7 +26,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -34,21 +34,20 @@ import numpy as np
 import numpy.typing as npt
 
 from drapto.core.analysis import PictureShape
-from drapto.core.errors import InputError
 from drapto.core.interfaces import LumaFrame, SourceVideo
-from drapto.infrastructure.ffmpeg.opening import open_input
+from drapto.infrastructure.ffmpeg.pictures import (
+    MAX_THREADS,
+    Picture,
+    all_pictures,
+    stretch_of_pictures,
+)
 
 if TYPE_CHECKING:
     import av
-    from av.container import InputContainer
-    from av.video.stream import VideoStream
 
 # Formats whose plane 0 is luma in the low bits of a native sample.
 _PLANAR_8 = re.compile(r"yuva?j?4[0-4]{2}p|gray8?|nv(12|16|21|24|42)")
 _PLANAR_16 = re.compile(r"(yuva?4[0-4]{2}p|gray)(9|10|12|14|16)le")
-
-# FFmpeg itself uses one thread more than cores for frame threading, and at most 16.
-_MAX_THREADS = 16
 
 
 @dataclass(frozen=True)
@@ -64,52 +63,60 @@ class PyAvLumaReader:
 
     def __init__(self, threads: int | None = None) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        self._threads = threads or min((cores or 1) + 1, _MAX_THREADS)
+        self._threads = threads or min((cores or 1) + 1, MAX_THREADS)
 
     def frames(self, video: SourceVideo, *, max_height: int) -> Iterator[LumaFrame]:
         """Every decoded frame. Raises InputError if the file or its decoder cannot be opened."""
+        return self._looked_at(video, all_pictures(video, threads=self._threads), max_height)
+
+    def stretch(
+        self, video: SourceVideo, start: int, end: int, *, max_height: int
+    ) -> Iterator[LumaFrame]:
+        """The coded frames [start, end), numbered as in the index; the rest is not decoded."""
+        number_of = {int(video.coded.pts[number]): number for number in range(start, end)}
+        pictures = stretch_of_pictures(video, start, end, threads=self._threads)
+        for frame in self._looked_at(video, pictures, max_height):
+            if frame.pts in number_of:
+                yield replace(frame, number=number_of[frame.pts])
+
+    def _looked_at(
+        self, video: SourceVideo, pictures: Iterator[Picture], max_height: int
+    ) -> Iterator[LumaFrame]:
         import cv2
 
         # The decoder's threads have the cores. OpenCV's own pool, woken for every small
         # picture, cost a fifth of all CPU time of the pass at 480p.
         cv2.setNumThreads(1)
-        container, stream = _open(video)
-        with container:
-            stream.thread_type = "AUTO"
-            stream.codec_context.thread_count = self._threads
-            orders = _FieldOrders()
-            layouts: dict[str, _Layout] = {}
-            last_pts: int | None = None
-            size = _track_size(video)
-            aspect: Fraction | None = None
-            for number, (frame, after_error) in enumerate(_decode(container, stream)):
-                name = frame.format.name
-                layout = layouts.get(name)
-                if layout is None:
-                    layout = layouts[name] = _layout(frame)
-                # The decoder has read ahead of its frames; what is new begins with a key frame.
-                if frame.key_frame or aspect is None:
-                    aspect = stream.codec_context.sample_aspect_ratio or Fraction(1)
-                shape = PictureShape(
-                    width=frame.width,
-                    height=frame.height,
-                    pixel_aspect=aspect,
-                    bit_depth=layout.bit_depth,
-                )
-                full = _luma_plane(_fitted(frame, size), layout)
-                pts = frame.pts if frame.pts is not None else _next_pts(last_pts)
-                last_pts = pts
-                yield LumaFrame(
-                    number=number,
-                    pts=pts,
-                    luma=_reduced(full, layout.bit_depth, max_height),
-                    full=full,
-                    bit_depth=layout.bit_depth,
-                    shape=shape,
-                    interlaced=frame.interlaced_frame,
-                    top_field_first=frame.interlaced_frame and orders.top_first(frame),
-                    damaged=after_error or frame.is_corrupt,
-                )
+        orders = _FieldOrders()
+        layouts: dict[str, _Layout] = {}
+        last_pts: int | None = None
+        size = _track_size(video)
+        for number, picture in enumerate(pictures):
+            frame = picture.frame
+            name = frame.format.name
+            layout = layouts.get(name)
+            if layout is None:
+                layout = layouts[name] = _layout(frame)
+            shape = PictureShape(
+                width=frame.width,
+                height=frame.height,
+                pixel_aspect=picture.pixel_aspect,
+                bit_depth=layout.bit_depth,
+            )
+            full = _luma_plane(_fitted(frame, size), layout)
+            pts = frame.pts if frame.pts is not None else _next_pts(last_pts)
+            last_pts = pts
+            yield LumaFrame(
+                number=number,
+                pts=pts,
+                luma=_reduced(full, layout.bit_depth, max_height),
+                full=full,
+                bit_depth=layout.bit_depth,
+                shape=shape,
+                interlaced=frame.interlaced_frame,
+                top_field_first=frame.interlaced_frame and orders.top_first(frame),
+                damaged=picture.after_error or frame.is_corrupt,
+            )
 
 
 class _FieldOrders:
@@ -150,63 +157,6 @@ def _top_first_graph(width: int, height: int, pixel_format: str) -> Any:
     )
     graph.configure()
     return graph
-
-
-def _open(video: SourceVideo) -> tuple[InputContainer, VideoStream]:
-    from av.video.stream import VideoStream
-
-    container = open_input(video.path)
-    streams = [s for s in container.streams if s.index == video.stream_index]
-    if not streams or not isinstance(streams[0], VideoStream):
-        container.close()
-        raise InputError(f"{video.path} has no video stream number {video.stream_index}.")
-    if getattr(streams[0], "codec_context", None) is None:
-        container.close()
-        raise InputError(
-            f"{video.path}: no decoder for video stream {video.stream_index} "
-            f"(codec {video.track.codec}).",
-            hint="Another build of FFmpeg may have one.",
-        )
-    return container, streams[0]
-
-
-def _decode(container: InputContainer, stream: VideoStream) -> Iterator[tuple[av.VideoFrame, bool]]:
-    """Frames, each with the fact that something before it could not be decoded."""
-    import av
-
-    failed = False
-    for packet in _packets(container, stream):
-        try:
-            frames = stream.codec_context.decode(packet)
-        except (av.error.EOFError, av.error.BlockingIOError):
-            continue
-        except (av.error.FFmpegError, ValueError):
-            failed = True
-            continue
-        for frame in frames:
-            yield frame, failed
-            failed = False
-
-
-def _packets(
-    container: InputContainer, stream: VideoStream
-) -> Iterator[av.Packet[VideoStream] | None]:
-    """Packets of the stream, then None (flush) as often as there may be frames held back."""
-    import av
-
-    demuxed = container.demux(stream)
-    while True:
-        try:
-            packet = next(demuxed)
-        except StopIteration:
-            break
-        except av.error.FFmpegError:  # a torn end: what was read counts
-            break
-        if packet.size:  # the demuxer's own flush packet is replaced by ours
-            yield packet
-    # A flush that fails on one held-back frame is repeated for the others.
-    for _ in range(_MAX_THREADS + 2):
-        yield None
 
 
 def _track_size(video: SourceVideo) -> tuple[int, int] | None:

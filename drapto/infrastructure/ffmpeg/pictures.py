@@ -1,0 +1,144 @@
+"""Decoded pictures of one video stream in display order: of all of it, or of a stretch.
+
+A packet that cannot be decoded never ends the pass: it is skipped, and the next picture that does
+come says so.
+
+    for picture in all_pictures(video, threads=4): ...
+    for picture in stretch_of_pictures(video, 1000, 1048, threads=4): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from drapto.core.errors import InputError
+from drapto.core.interfaces import SourceVideo
+from drapto.core.media import FrameIndex
+from drapto.infrastructure.ffmpeg.opening import open_input
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+# FFmpeg itself uses one thread more than cores for frame threading, and at most 16.
+MAX_THREADS = 16
+
+_EARLIER_S = 10.0  # a second attempt at a stretch starts at least this much earlier
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    frame: av.VideoFrame
+    after_error: bool  # something before it could not be decoded
+    pixel_aspect: Fraction
+
+
+def all_pictures(video: SourceVideo, *, threads: int) -> Iterator[Picture]:
+    """From the first to the last. Errors: InputError if file or decoder cannot be opened."""
+    with _opened(video, threads) as (container, stream):
+        yield from _decoded(container, stream)
+
+
+def stretch_of_pictures(
+    video: SourceVideo, start: int, end: int, *, threads: int
+) -> Iterator[Picture]:
+    """The coded frames [start, end), known by their timestamps. Errors: as `all_pictures`.
+
+    A seek that lands too late is repeated from a key frame further back; if nothing of the
+    stretch comes even then, everything is decoded from the beginning.
+    """
+    index = video.coded
+    first = int(index.pts[start])
+    beyond = int(index.pts[end]) if end < len(index) else None
+    for attempt, aim in enumerate(_aims(index, start)):
+        begun = False
+        with _opened(video, threads) as (container, stream):
+            if aim is not None:
+                container.seek(aim, stream=stream)
+            for picture in _decoded(container, stream):
+                pts = picture.frame.pts
+                if pts is None or pts < first:
+                    continue
+                if beyond is not None and pts >= beyond:
+                    break
+                if pts > first and not begun and attempt == 0 and aim is not None:
+                    break
+                begun = True
+                yield picture
+        if begun:
+            return
+
+
+def _aims(index: FrameIndex, start: int) -> list[int | None]:
+    """Timestamps of key frames to begin at, one attempt after the other; None: the beginning."""
+    key = earlier = index.key_before(start)
+    while earlier > 0 and index.time_s(key) - index.time_s(earlier) < _EARLIER_S:
+        earlier = index.key_before(earlier - 1)
+    return [int(index.pts[frame]) for frame in dict.fromkeys((key, earlier)) if frame] + [None]
+
+
+@contextmanager
+def _opened(video: SourceVideo, threads: int) -> Iterator[tuple[InputContainer, VideoStream]]:
+    from av.video.stream import VideoStream
+
+    with open_input(video.path) as container:
+        streams = [s for s in container.streams if s.index == video.stream_index]
+        if not streams or not isinstance(streams[0], VideoStream):
+            raise InputError(f"{video.path} has no video stream number {video.stream_index}.")
+        stream = streams[0]
+        if getattr(stream, "codec_context", None) is None:
+            raise InputError(
+                f"{video.path}: no decoder for video stream {video.stream_index} "
+                f"(codec {video.track.codec}).",
+                hint="Another build of FFmpeg may have one.",
+            )
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = threads
+        yield container, stream
+
+
+def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[Picture]:
+    import av
+
+    failed = False
+    aspect: Fraction | None = None
+    for packet in _packets(container, stream):
+        try:
+            frames = stream.codec_context.decode(packet)
+        except (av.error.EOFError, av.error.BlockingIOError):
+            continue
+        except (av.error.FFmpegError, ValueError):
+            failed = True
+            continue
+        for frame in frames:
+            # The decoder has read ahead of its frames; what is new begins with a key frame.
+            if frame.key_frame or aspect is None:
+                aspect = stream.codec_context.sample_aspect_ratio or Fraction(1)
+            yield Picture(frame, failed, aspect)
+            failed = False
+
+
+def _packets(
+    container: InputContainer, stream: VideoStream
+) -> Iterator[av.Packet[VideoStream] | None]:
+    """Packets of the stream, then None (flush) as often as there may be frames held back."""
+    import av
+
+    demuxed = container.demux(stream)
+    while True:
+        try:
+            packet = next(demuxed)
+        except StopIteration:
+            break
+        except av.error.FFmpegError:  # a torn end: what was read counts
+            break
+        if packet.size:  # the demuxer's own flush packet is replaced by ours
+            yield packet
+    # A flush that fails on one held-back frame is repeated for the others.
+    for _ in range(MAX_THREADS + 2):
+        yield None
