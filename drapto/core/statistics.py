@@ -130,6 +130,20 @@ def log_beta_tail(x: float, a: float, b: float) -> float:
     return math.log1p(-math.exp(_log_lower(x, 1 - x, a, b)))
 
 
+@lru_cache(maxsize=64)
+def student_t(share: float, freedom: int) -> float:
+    """The t within which so much of Student's distribution lies, on both sides of 0 together.
+
+    1.28 for 80 % and many degrees of freedom, 3.08 for one. From the beta distribution
+    (Abramowitz and Stegun, 26.7.1), by bisection. Errors: ValueError for impossible arguments.
+    """
+    if not 0 < share < 1 or freedom < 1:
+        raise ValueError(f"no t holds {share} of a distribution with {freedom} degrees of freedom")
+    outside = math.log(1 - share)
+    u = _bisect(lambda u: log_beta_tail(u, 0.5, freedom / 2) > outside)
+    return math.sqrt(freedom * u / (1 - u))
+
+
 def quantile(values: Sequence[float], share: float) -> float:
     """The smallest of the values that at least `share` of them do not exceed.
 

@@ -18,6 +18,7 @@ from drapto.core.statistics import (
     failure_e_value,
     log_beta_tail,
     quantile,
+    student_t,
     wilson_interval,
 )
 
@@ -225,3 +226,17 @@ def test_quantile_of_20_at_95_percent_leaves_one_out() -> None:
     assert quantile([0.0] * 18 + [5.0, 9.0], 0.95) == 5
     with pytest.raises(ValueError, match="at least one"):
         quantile([], 0.95)
+
+
+@pytest.mark.parametrize(
+    ("share", "freedom", "t"),
+    [(0.8, 1, 3.078), (0.8, 7, 1.415), (0.8, 30, 1.310), (0.95, 10, 2.228), (0.99, 2, 9.925)],
+)
+def test_student_t_is_that_of_the_printed_tables(share: float, freedom: int, t: float) -> None:
+    assert student_t(share, freedom) == pytest.approx(t, abs=0.001)
+
+
+@pytest.mark.parametrize(("share", "freedom"), [(0.0, 5), (1.0, 5), (0.8, 0)])
+def test_a_t_that_cannot_be_is_refused(share: float, freedom: int) -> None:
+    with pytest.raises(ValueError, match="degrees of freedom"):
+        student_t(share, freedom)
