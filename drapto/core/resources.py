@@ -151,7 +151,7 @@ def _only(segments: int) -> str:
 
 def _plan(workers: int, cores: int, width: int, height: int, reason: str) -> WorkerPlan:
     """So many workers, of the lowest lp that keeps the most cores busy."""
-    lp = max(sorted(BUSY_CORES), key=lambda lp: _busy(workers, lp, cores))
+    lp = max(sorted(BUSY_CORES), key=lambda lp: busy_cores(workers, lp, cores))
     memory = estimate_worker_memory(width, height, lp)
     return WorkerPlan(workers=workers, lp=lp, memory_bytes=memory, reason=reason)
 
@@ -164,7 +164,7 @@ def _plan_for_memory(
     for lp in sorted(BUSY_CORES):  # of equals the first is taken
         memory = estimate_worker_memory(width, height, lp)
         workers = min(most, memory_bytes // memory)
-        choices.append((_busy(workers, lp, cores), workers, lp, memory))
+        choices.append((busy_cores(workers, lp, cores), workers, lp, memory))
     _, workers, lp, memory = max(choices, key=lambda choice: choice[0])
     free_gib = memory_bytes / 1024**3
     if workers == 0:
@@ -175,7 +175,7 @@ def _plan_for_memory(
     return WorkerPlan(workers=workers, lp=lp, memory_bytes=memory, reason=reason)
 
 
-def _busy(workers: int, lp: int, cores: int) -> float:
+def busy_cores(workers: int, lp: int, cores: int) -> float:
     """Cores that so many workers keep busy; there are no more than `cores`."""
     return min(workers * BUSY_CORES[lp], cores)
 

@@ -39,7 +39,7 @@ from drapto.services.detection.features import U8, CombFeatures, FeatureBackend
 # Thresholds without a unit are ratios. They were chosen on patterns of lavfi, scrolled in every
 # direction, at 64x36 to 320x180, and on camera clips; each as progressive film, as fields of
 # either order and with pulldown. No progressive one of them is called anything else.
-_PERIOD, _GROUP = 72, 12  # frames; 12 hold two whole five-frame telecine cycles
+PERIOD, _GROUP = 72, 12  # frames; 12 hold two whole five-frame telecine cycles
 _STRIP_PX = 64
 _MIN_WEAVE = 0.6  # 8-bit codes by which weaves must differ to tell anything
 _MOVING = 1.25  # the worst weave over the best, in a frame that tells anything
@@ -123,9 +123,9 @@ class InterlacingDetector:
 
     def observe(self, frame: LumaFrame) -> None:
         self._flagged[_flag_of(frame)] += 1
-        if frame.number % _PERIOD == _GROUP:
+        if frame.number % PERIOD == _GROUP:
             self._close_group()
-        if frame.number % _PERIOD >= _GROUP or frame.damaged:
+        if frame.number % PERIOD >= _GROUP or frame.damaged:
             self._previous = None
             return
         strips = _strips(frame)
@@ -166,7 +166,7 @@ class InterlacingDetector:
 def _groups(frames: Sequence[_Frame]) -> Iterable[list[_Frame]]:
     groups: dict[int, list[_Frame]] = {}
     for frame in frames:
-        groups.setdefault(frame.number // _PERIOD, []).append(frame)
+        groups.setdefault(frame.number // PERIOD, []).append(frame)
     return groups.values()
 
 
