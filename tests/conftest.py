@@ -6,16 +6,25 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from cli.runtime import ENDING
+
+# How long an example takes is for the machine to say: it is shared, and no test is timed.
+settings.register_profile("drapto", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("drapto")
 
 
 @pytest.fixture(autouse=True)
 def own_signals() -> Iterator[None]:
-    """A command is the last thing that a program does, and leaves the signals that end one
-    ignored. Where a test runs one in its own process, the programs that later tests start would
-    be deaf to them."""
-    before = {number: signal.getsignal(number) for number in ENDING}
+    """Signals as a terminal gives them, to each test.
+
+    Whoever starts the tests in the background may have had some ignored, which the programs that
+    tests start would inherit; and a command that ran in this process leaves the signals that end
+    one ignored.
+    """
+    for number in ENDING:
+        signal.signal(
+            number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        )
     yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
