@@ -41,19 +41,21 @@ def report(
 
         from cli.errors import say
         from cli.render.console import status
-        from drapto.bootstrap.film_reporting import manifest_of, report_film
+        from drapto.bootstrap.film_reporting import manifest_of, page_beside, report_film
         from drapto.infrastructure.pages import check_page, write_page
-        from drapto.infrastructure.report.film_page import render_film_page, summary
         from drapto.infrastructure.settings import load_settings
 
         settings = load_settings(config_file=config).settings
         manifest = await manifest_of(settings, Path(given))
-        out = manifest.output.with_suffix(".html") if file is None else file
+        out = page_beside(Path(given), manifest) if file is None else file
         kept = (Path(given), manifest.source, manifest.output)
         check_page(out, kept, overwrite=overwrite)
         with status(f"reading {given}") as tell:
             made = await report_film(settings, manifest, tell)
             tell("drawing the page")
+            # Not before it is needed: matplotlib takes a second.
+            from drapto.infrastructure.report.film_page import render_film_page, summary
+
             page = await anyio.to_thread.run_sync(render_film_page, made)
         write_page(page, out, kept, overwrite=overwrite)
         if made.no_stills:

@@ -15,7 +15,7 @@ from drapto.core.manifest import Manifest
 from drapto.core.words import sentence, shortened
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from drapto.infrastructure.ffmpeg.stills import StillPairs
-from drapto.infrastructure.manifests import find_manifest
+from drapto.infrastructure.manifests import find_manifest, is_manifest
 from drapto.infrastructure.settings import Settings
 
 _WHY_AT_MOST = 600  # characters; errors of ffmpeg quote its whole command line
@@ -24,6 +24,11 @@ _WHY_AT_MOST = 600  # characters; errors of ffmpeg quote its whole command line
 async def manifest_of(settings: Settings, given: Path) -> Manifest:
     """Of an output, or a manifest.json itself. Errors: InputError."""
     return await anyio.to_thread.run_sync(find_manifest, given, settings.state_dir)
+
+
+def page_beside(given: Path, manifest: Manifest) -> Path:
+    """Where the page goes that nobody gave a name: beside the output, ending in .html."""
+    return (manifest.output if is_manifest(given) else given).with_suffix(".html")
 
 
 async def report_film(

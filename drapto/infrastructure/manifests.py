@@ -28,9 +28,14 @@ def find_manifest(given: Path, state_dir: Path) -> Manifest:
 
     Errors: InputError if there is none, it makes no sense, or speaks of another file.
     """
-    if given.suffix.lower() == ".json":
+    if is_manifest(given):
         return read_manifest(given)
     return _of_output(given, state_dir)
+
+
+def is_manifest(given: Path) -> bool:
+    """Whether a path that was given is taken for a manifest, and not for an output: by its name."""
+    return given.suffix.lower() == ".json"
 
 
 def read_manifest(path: Path) -> Manifest:

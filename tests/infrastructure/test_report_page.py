@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,45 +17,9 @@ from drapto.infrastructure.comparison_store import SqliteComparisonStore
 from drapto.infrastructure.report.page import render_page
 from drapto.services.shadow_report import FlagsNow, make_report
 from tests.comparison_history import filled_store, history
+from tests.web_pages import Page, in_browser, needs_browser
 
-VOID = frozenset({"meta", "br", "link", "img", "hr", "input"})
-# Enough to let a page that is a file be shown, and nothing that looks for a network.
-CHROMIUM = (
-    *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
-    *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
-    *("--disable-sync", "--enable-logging=stderr"),
-)
 NOW = FlagsNow(FlagSet(), Overrides(), datetime(2026, 1, 1, tzinfo=UTC))
-
-
-class Page(HTMLParser):
-    """What a browser would make of it; fails on a tag that is not closed in its order."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(page)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def attributes(self, *names: str) -> list[str]:
-        return [a[n] or "" for _, a in self.tags for n in names if n in a]
 
 
 async def report_on(store: SqliteComparisonStore) -> ShadowReport:
@@ -149,15 +110,10 @@ def test_empty_store_makes_a_page_that_says_what_to_do(empty: str) -> None:
     assert "<svg" not in empty
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="needs: apt-get install chromium")
+@needs_browser
 def test_browser_shows_the_page_without_a_complaint(
     full: tuple[ShadowReport, str], tmp_path: Path
 ) -> None:
-    (tmp_path / "report.html").write_text(full[1])
-    done = subprocess.run(
-        [*CHROMIUM, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
-         f"file://{tmp_path / 'report.html'}"],
-        capture_output=True, text=True, check=True, timeout=120,
-    )  # fmt: skip
-    assert [line for line in done.stderr.splitlines() if ":CONSOLE" in line] == []
-    assert full[0].stages[0].verdict.reason in Page(done.stdout).text
+    shown, complaints = in_browser(full[1], tmp_path)
+    assert complaints == []
+    assert full[0].stages[0].verdict.reason in Page(shown).text
