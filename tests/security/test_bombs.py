@@ -84,6 +84,13 @@ def test_a_crash_over_a_file_is_that_of_a_child(tmp_path: Path) -> None:
         probe_file(source, program(tmp_path, "kill -SEGV $$"))
 
 
+def test_a_child_that_the_kernel_kills_for_its_memory_is_not_followed(tmp_path: Path) -> None:
+    """What a container's limit does: the same headers would take this process down next."""
+    source = silent(tmp_path, frames=2)
+    with pytest.raises(InputError, match="runs out of memory over its headers"):
+        probe_file(source, program(tmp_path, "kill -KILL $$"))
+
+
 def test_a_file_that_keeps_ffmpeg_busy_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

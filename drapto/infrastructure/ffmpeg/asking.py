@@ -31,7 +31,8 @@ DEADLINE_S = 120.0  # reading the head of a file on a slow network disk
 MEMORY_BYTES = 4 * 1024**3  # the index of a day of film in an MP4 takes 0.3 GB
 
 _NO_OUTPUT = 1  # how it ends where all is well: it was given no output file
-_OUT_OF_MEMORY = 256 - errno.ENOMEM  # its exit status for AVERROR(ENOMEM)
+# Its exit status for AVERROR(ENOMEM), and how the kernel ends it where a container has a limit.
+_OUT_OF_MEMORY = frozenset({256 - errno.ENOMEM, -signal.SIGKILL})
 _FAULTS = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL})
 _REFUSED = re.compile(
     r"^(?:\[in#0[^]]*\] (.*)\n(?:\[AVIO.*\n)?)?\[in#0[^]]*\] Error opening input: (.*)$",
@@ -57,8 +58,9 @@ def ask_program(path: Path, ffmpeg: Path | None = None) -> dict[int, StreamFacts
     except MissingToolError:
         return {}
     report = result.stdout.decode("utf-8", "replace")
-    if -result.returncode in _FAULTS or result.returncode == _OUT_OF_MEMORY:
-        how = "runs out of memory" if result.returncode > 0 else "crashes"
+    out_of_memory = result.returncode in _OUT_OF_MEMORY
+    if out_of_memory or -result.returncode in _FAULTS:
+        how = "runs out of memory" if out_of_memory else "crashes"
         raise InputError(
             f"{path}: ffmpeg {how} over its headers. The file is damaged, or made to do harm.",
             hint="See whether another copy of it is sound.",
