@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from cli import analyze, config, doctor, encode, flags, probe, report, shadow
+from cli import analyze, config, doctor, encode, flags, probe, report, shadow, verify
 from cli.errors import INTERRUPTED, describe, say, show
 from cli.options import HELP_FLAGS, unwrapped
 
@@ -22,7 +22,14 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings=HELP_FLAGS,
 )
-for _command in (encode.encode, analyze.analyze, probe.probe, report.report, doctor.doctor):
+for _command in (
+    encode.encode,
+    analyze.analyze,
+    probe.probe,
+    report.report,
+    verify.verify,
+    doctor.doctor,
+):
     app.command(help=unwrapped(_command.__doc__ or ""))(_command)
 app.add_typer(config.app, name="config", help="Show the settings.")
 app.add_typer(flags.app, name="flags", help="See and change who serves each stage.")

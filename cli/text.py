@@ -8,9 +8,9 @@ from pathlib import Path
 from shlex import join
 
 from drapto.core import json_text
-from drapto.core.words import count, duration, saving, size
+from drapto.core.words import clock, count, duration, saving, size
 
-__all__ = ["command", "count", "duration", "path", "printable", "saving", "size"]
+__all__ = ["clock", "command", "count", "duration", "path", "printable", "saving", "size"]
 
 
 def printable(text: object, *, newlines: bool = False) -> str:

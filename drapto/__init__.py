@@ -38,9 +38,11 @@ if TYPE_CHECKING:
     from drapto.core.job import EncodeOptions, EncodeResult, RunOptions, TrackOutcome
     from drapto.core.media import ColorInfo, CropRect, FrameIndex, MediaInfo, Track
     from drapto.core.offline import OfflineComparison
+    from drapto.core.quality import Metric, SegmentQuality
     from drapto.core.routing import Mode, RoutedStage, Side
     from drapto.core.segments import Segment
     from drapto.core.shadow_report import ShadowReport
+    from drapto.core.verification import Moment, Verification
     from drapto.infrastructure.settings import Settings
     from drapto.run import Run
 
@@ -68,9 +70,11 @@ _HOME = {
     "drapto.core.job": ("EncodeOptions", "EncodeResult", "RunOptions", "TrackOutcome"),
     "drapto.core.media": ("ColorInfo", "CropRect", "FrameIndex", "MediaInfo", "Track"),
     "drapto.core.offline": ("OfflineComparison",),
+    "drapto.core.quality": ("Metric", "SegmentQuality"),
     "drapto.core.routing": ("Mode", "RoutedStage", "Side"),
     "drapto.core.segments": ("Segment",),
     "drapto.core.shadow_report": ("ShadowReport",),
+    "drapto.core.verification": ("Moment", "Verification"),
     "drapto.infrastructure.settings": ("Settings",),
     "drapto.run": ("Run",),
 }
@@ -94,8 +98,10 @@ __all__ = [
     "Interlacing",
     "JobLockedError",
     "MediaInfo",
+    "Metric",
     "MissingToolError",
     "Mode",
+    "Moment",
     "OfflineComparison",
     "Outcome",
     "PlanReady",
@@ -109,6 +115,7 @@ __all__ = [
     "ScriptContractError",
     "Segment",
     "SegmentFailedError",
+    "SegmentQuality",
     "Settings",
     "ShadowReport",
     "Side",
@@ -118,6 +125,7 @@ __all__ = [
     "TrackOutcome",
     "UsageError",
     "ValidationFailedError",
+    "Verification",
     "VideoAnalysis",
     "__version__",
     "encode",

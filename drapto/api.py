@@ -24,17 +24,19 @@ from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import anyio
+from pydantic import ValidationError
 
 from drapto.core.analysis import VideoAnalysis
 from drapto.core.comparison import Comparison
+from drapto.core.deinterlacing import DeinterlaceChoice
 from drapto.core.errors import UsageError, one_error
 from drapto.core.events import PlanReady
 from drapto.core.interfaces import EventSink, SourceVideo
 from drapto.core.job import EncodeOptions, EncodeResult, JobRequest, RunOptions
-from drapto.core.media import FrameIndex, MediaInfo
+from drapto.core.media import CropRect, FrameIndex, MediaInfo
 from drapto.core.offline import OfflineComparison
 from drapto.core.routing import RoutedStage
 from drapto.core.segments import Segment
@@ -46,6 +48,8 @@ from drapto.run import Run
 if TYPE_CHECKING:
     from drapto.bootstrap.services import Services
     from drapto.core.doctor import DoctorLine
+    from drapto.core.quality import Metric
+    from drapto.core.verification import Verification
 
 AnyPath = str | PathLike[str]
 
@@ -210,6 +214,44 @@ class Drapto:
         from drapto.bootstrap.reporting import find_comparison
 
         return await find_comparison(self._settings, id)
+
+    async def verify(
+        self,
+        source: AnyPath,
+        output: AnyPath,
+        *,
+        metric: Metric | None = None,
+        every_frame: bool = False,
+        neg: bool = False,
+        crop: Literal["auto", "off"] | CropRect = "auto",
+        deinterlace: DeinterlaceChoice = "auto",
+        video_stream: int | None = None,
+        on_frames: Callable[[int], None] = lambda _frames: None,
+    ) -> Verification:
+        """How good `output` is against `source`, whoever made it. Needs no `async with`.
+
+        `auto` is what Drapto did to this very output; nothing of the kind where it did not make
+        it. `metric` None: VMAF, for HDR XPSNR. `on_frames` hears how many have been compared.
+        Errors: InputError if they do not have the same frames and picture, UsageError,
+        MissingToolError, ProcessFailedError, ResourceError.
+        """
+        from drapto.bootstrap.verifying import verify
+        from drapto.core.verification import VerifyOptions
+
+        try:
+            options = VerifyOptions(
+                metric=metric,
+                every_frame=every_frame,
+                neg=neg,
+                crop=crop,
+                deinterlace=deinterlace,
+                video_stream=video_stream,
+            )
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            raise UsageError(f"'{wrong['loc'][0]}' of verify: {wrong['msg']}.") from error
+        paths = _absolute(source), _absolute(output)
+        return await verify(self._settings, *paths, options, on_frames)
 
     async def doctor(self) -> tuple[DoctorLine, ...]:
         """What this machine can do; never raises for what is missing."""

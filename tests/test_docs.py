@@ -29,6 +29,7 @@ PRINTED = {
         r"matroska,webm \['h264', 'aac'\]\n72 frames at 24 per second\n"
         r"cuts at frames \(.*\) crop None\n\d+ segments\n"
     ),
+    "Measuring a pair": r"ssim 1\.000 of 72 frames\n(frame \d+ at [012]\.000 s: 1\.0\n){3}",
 }
 
 

@@ -66,7 +66,7 @@ def print_analysis(found: Analysis, *, json_object: bool) -> None:
             str(segment.start),
             str(segment.end - 1),
             str(segment.frames),
-            _clock(video.index.time_s(segment.start)),
+            text.clock(video.index.time_s(segment.start)),
             "cut" if segment.start in cuts else "",
         ]
         for segment in segments
@@ -177,11 +177,3 @@ def _color(color: ColorInfo) -> str:
 def _rate(rate: Fraction) -> str:
     exact = "" if rate.denominator == 1 else f" ({rate})"
     return f"{float(rate):.6g} fps{exact}"
-
-
-def _clock(seconds: float) -> str:
-    """'0:01:02.345', for the start of a segment."""
-    thousandths = round(seconds * 1000)
-    sign, thousandths = ("-", -thousandths) if thousandths < 0 else ("", thousandths)
-    whole, rest = divmod(thousandths, 1000)
-    return f"{sign}{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}.{rest:03d}"

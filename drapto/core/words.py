@@ -29,6 +29,14 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def clock(seconds: float) -> str:
+    """'0:01:02.345': a place in a film."""
+    thousandths = round(seconds * 1000)
+    sign, thousandths = ("-", -thousandths) if thousandths < 0 else ("", thousandths)
+    whole, rest = divmod(thousandths, 1000)
+    return f"{sign}{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}.{rest:03d}"
+
+
 def saving(source_bytes: int, output_bytes: int) -> str:
     """'62 % smaller', '3 % bigger', or 'same size'."""
     if not source_bytes:

@@ -17,6 +17,7 @@ from drapto.core.json_text import dumps
 from drapto.core.media import MediaInfo
 from drapto.core.offline import OfflineComparison
 from drapto.core.shadow_report import ShadowReport
+from drapto.core.verification import Verification
 from drapto.infrastructure.settings import Settings, flag_name, load_settings
 from tests.end_to_end import program
 
@@ -53,7 +54,7 @@ def reachable(roots: tuple[type[BaseModel], ...]) -> set[type[BaseModel]]:
     return found
 
 
-PRINTED = (MediaInfo, VideoAnalysis, OfflineComparison, ShadowReport)
+PRINTED = (MediaInfo, VideoAnalysis, OfflineComparison, ShadowReport, Verification)
 VALUES = reachable((*EVENTS, *PRINTED)) | {*PRINTED, DoctorLine}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -39,7 +40,7 @@ def test_the_worst_moments_are_a_second_apart_and_the_worst_comes_first() -> Non
     assert [(m.frame, m.score) for m in found[:2]] == [(200, 20.0), (105, 45.0)]
     times = sorted(m.time_s for m in found)
     assert len(found) == 5
-    assert all(b - a >= 1 for a, b in zip(times, times[1:], strict=False))
+    assert all(b - a >= 1 for a, b in itertools.pairwise(times))
 
 
 def test_a_sampled_frame_keeps_its_number_and_its_own_time() -> None:

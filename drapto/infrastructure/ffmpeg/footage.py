@@ -96,7 +96,7 @@ class Footage:
             (w, h), (wanted_w, wanted_h) = output.picture, self.picture
             raise InputError(
                 f"{output.path} cannot be compared with {self.path}: its picture is {w}x{h}, and "
-                f"{wanted_w}x{wanted_h} of the source was to be encoded."
+                f"{wanted_w}x{wanted_h} of the source is what it should show."
             )
         if not len(output.index):
             raise InputError(f"{output.path} has no frames to compare.")
