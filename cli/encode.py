@@ -14,7 +14,18 @@ if TYPE_CHECKING:
 def encode(
     inputs: o.Inputs,
     output: o.Output,
+    target_vmaf: o.TargetVmaf = None,
     crf: o.Crf = None,
+    pool: o.Pool = None,
+    floor: o.Floor = None,
+    strict: o.Strict = False,
+    no_strict: o.NoStrict = False,
+    max_extra: o.MaxExtra = None,
+    max_size_percent: o.MaxSizePercent = None,
+    vmaf_neg: o.VmafNeg = False,
+    no_vmaf_neg: o.NoVmafNeg = False,
+    measure: o.Measure = False,
+    no_measure: o.NoMeasure = False,
     preset: o.Preset = None,
     encoder: o.EncoderName = None,
     crop: o.Crop = None,
@@ -51,7 +62,10 @@ def encode(
     Run the same command again after an interruption and it goes on where it stopped.
     """
     flags = {
-        "crf": crf, "preset": preset, "encoder": encoder, "crop": crop,
+        "crf": crf, "target_vmaf": target_vmaf, "pool": pool, "floor": floor,
+        "strict": _either(strict, no_strict), "max_extra": max_extra,
+        "max_size_percent": max_size_percent, "vmaf_neg": _either(vmaf_neg, no_vmaf_neg),
+        "measure": _either(measure, no_measure), "preset": preset, "encoder": encoder, "crop": crop,
         "deinterlace": deinterlace, "audio": audio,
         "video_stream": video_stream, "workers": workers, "memory_gib": memory,
         "strict_tracks": _either(strict_tracks, no_strict_tracks),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.options import FILES, MACHINE, OUTPUT, PICTURE
+from cli.options import FILES, MACHINE, OUTPUT, PICTURE, QUALITY
 
 
 def _text(flag: str, metavar: str, panel: str, help_text: str) -> Any:
@@ -32,10 +32,48 @@ Inputs = Annotated[list[str], typer.Argument(metavar="INPUT", hidden=True)]
 Output = Annotated[str, typer.Argument(metavar="OUTPUT", hidden=True)]
 
 Crf = Annotated[str | None, _text(
-    "--crf", "Q", PICTURE,
-    "Quality: lower is better and bigger; quarter steps are fine. "
-    "(default: by the width; for svt-av1 24 up to 1280, 26 up to 1920, 28 above)",
+    "--crf", "Q", QUALITY,
+    "One quality for the whole film, instead of a VMAF: lower is better and bigger; quarter steps "
+    "are fine. (default: none; where no VMAF is aimed at, by the width: for svt-av1 24 up to 1280, "
+    "26 up to 1920, 28 above)",
 )]  # fmt: skip
+TargetVmaf = Annotated[str | None, _text(
+    "--target-vmaf", "V|auto|off", QUALITY,
+    "The VMAF that the film is to have, 0 to 100. (default: auto, 95 for SDR up to 1920x1088, else "
+    "a CRF by the width)",
+)]  # fmt: skip
+Pool = Annotated[str | None, _text(
+    "--pool", "mean|harmonic|p5", QUALITY,
+    "How the VMAF of all frames becomes that of the film; p5: what 95 % of them reach. "
+    "(default: mean)",
+)]  # fmt: skip
+Floor = Annotated[str | None, _text(
+    "--floor", "V", QUALITY, "The least mean VMAF of a segment. (default: 6 below the target)"
+)]  # fmt: skip
+Strict = Annotated[bool, _switch(
+    "--strict", panel=QUALITY,
+    help_text="Bring every segment within 0.5 of the target, or fail with exit code 7.",
+)]  # fmt: skip
+NoStrict = Annotated[bool, _undo("--no-strict")]
+MaxExtra = Annotated[str | None, _text(
+    "--max-extra", "SHARE", QUALITY,
+    "Share of the frames that may be encoded again to reach the target. (default: 0.10)",
+)]  # fmt: skip
+MaxSizePercent = Annotated[str | None, _text(
+    "--max-size-percent", "P", QUALITY,
+    "Give up, with exit code 6, as soon as the output is certain to be larger than P % of the "
+    "source. (default: any size is fine)",
+)]  # fmt: skip
+VmafNeg = Annotated[bool, _switch(
+    "--vmaf-neg", panel=QUALITY,
+    help_text="Measure with the VMAF models that sharpening cannot please.",
+)]  # fmt: skip
+NoVmafNeg = Annotated[bool, _undo("--no-vmaf-neg")]
+Measure = Annotated[bool, _switch(
+    "--measure", panel=QUALITY,
+    help_text="Measure the quality also where no VMAF is aimed at: with --crf, and for HDR.",
+)]  # fmt: skip
+NoMeasure = Annotated[bool, _undo("--no-measure")]
 Preset = Annotated[str | None, _text(
     "--preset", "0..13", PICTURE, "Effort: lower is slower and smaller. (default: 6)"
 )]  # fmt: skip

@@ -14,6 +14,7 @@ import typer
 
 HELP_FLAGS = {"help_option_names": ["-h", "--help"]}
 
+QUALITY = "Quality"
 PICTURE = "Picture and sound"
 MACHINE = "Speed and memory"
 FILES = "Files and resuming"

@@ -7,6 +7,7 @@ from pathlib import Path
 from cli import text
 from drapto.core.events import PlanReady
 from drapto.core.job import EncodeResult, TrackOutcome
+from drapto.core.quality import FilmQuality, Pool
 from drapto.core.routing import Route, Side
 
 Facts = list[tuple[str, str]]
@@ -16,7 +17,7 @@ def plan_facts(plan: PlanReady) -> Facts:
     resumed = f", {plan.resumed_segments} already done" if plan.resumed_segments else ""
     return [
         ("frames", f"{plan.frames} in {text.count(plan.segments, 'segment')}{resumed}"),
-        ("video", f"{plan.encoder}, CRF {plan.crf:g}, preset {plan.preset}"),
+        ("video", f"{plan.encoder}, {_aim(plan)}, preset {plan.preset}"),
         ("crop", plan.crop or "none"),
         ("dynamic range", text.printable(plan.dynamic_range)),
         ("workers", f"{plan.workers} (lp {plan.lp} each)"),
@@ -41,8 +42,9 @@ def result_facts(result: EncodeResult, log: Path | None = None) -> Facts:
             f"{result.frames} ({text.duration(result.duration_s)}) "
             f"in {text.count(result.segments, 'segment')}{resumed}",
         ),
-        ("video", f"{settings.encoder}, CRF {settings.crf:g}, preset {settings.preset}, "
+        ("video", f"{settings.encoder}, {_crf(result)}, preset {settings.preset}, "
                   f"{settings.width}x{settings.height}"),
+        *_quality_facts(result.quality),
         ("crop", str(result.crop) if result.crop else "none"),
         ("dynamic range", text.printable(result.dynamic_range)),
         *_route_facts(result.routes),
@@ -54,6 +56,48 @@ def result_facts(result: EncodeResult, log: Path | None = None) -> Facts:
     if log is not None:
         facts.append(("log", text.path(log)))
     return facts
+
+
+def _aim(plan: PlanReady) -> str:
+    return f"CRF {plan.crf:g}" if plan.target_vmaf is None else f"VMAF {plan.target_vmaf:g}"
+
+
+def _crf(result: EncodeResult) -> str:
+    steered = result.quality is not None and result.quality.target is not None
+    return f"{'mean ' if steered else ''}CRF {result.settings.crf:g}"
+
+
+def _quality_facts(quality: FilmQuality | None) -> Facts:
+    if quality is None:
+        return []
+    film, name = quality.film, quality.measuring.metric.value.upper()
+    model = f", {quality.measuring.model}" if quality.measuring.model else ""
+    again = f", {text.count(quality.extra_frames, 'frame')} encoded again"
+    facts = [
+        (
+            "quality",
+            f"{name} {film.mean:.2f}{_asked(quality)}; 5 % of the frames below {film.p5:.1f}, "
+            f"worst {film.minimum:.1f} ({text.count(film.measured, 'frame')} measured{model}"
+            f"{again if quality.extra_frames else ''})",
+        )
+    ]
+    if quality.single_crf is not None:
+        single = quality.single_crf
+        facts.append(
+            (
+                "one CRF",
+                f"CRF {single.crf:g} for all of it would be as good in about "
+                f"{text.size(single.video_bytes)} of video",
+            )
+        )
+    return facts
+
+
+def _asked(quality: FilmQuality) -> str:
+    if quality.target is None:
+        return ""
+    pool = "" if quality.pool is Pool.MEAN else f" {quality.pool}"
+    return f" of{pool} {quality.target:g}"
 
 
 def _route_facts(routes: tuple[Route, ...]) -> Facts:

@@ -89,9 +89,10 @@ class JobView:
                 self._running.pop(event.segment, None)
             case SegmentFinished():
                 self._running.pop(event.segment, None)
-                self._segments += 1
-                self._frames += event.frames
-                self._bytes += event.size_bytes
+                if event.encodes == 1:  # else it is there already, and may become better
+                    self._segments += 1
+                    self._frames += event.frames
+                    self._bytes += event.size_bytes
             case JobFailed():
                 self.failure = event
             case _:

@@ -14,13 +14,16 @@ from drapto.infrastructure.ffmpeg.inspector import DecodingInspector
 from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
 from drapto.infrastructure.ffmpeg.metadata_reading import PacketMetadataReader
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
+from drapto.infrastructure.ffmpeg.segment_quality import SegmentMeasurer
 from drapto.infrastructure.ffmpeg.tracks import FfmpegTracks
+from drapto.infrastructure.ffmpeg.usable_metrics import FfmpegMetrics
 from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
 from drapto.infrastructure.store import FileJobStore
 from drapto.infrastructure.worker_slots import MeasuredSlots
 from drapto.services.detection.features import NumpyBackend
 from drapto.services.detection.service import StreamingDetection
+from drapto.services.encoding.measuring import measuring_arguments
 from drapto.services.encoding.registry import encoder_named
 from drapto.services.encoding.service import ParallelEncoding
 from drapto.services.segmentation.service import SceneSegmentation
@@ -39,6 +42,7 @@ def make_workshop(
         facts=collect_facts,
         payload=payload_digests,
         metadata=PacketMetadataReader(),
+        metrics=FfmpegMetrics(binary),
         store=FileJobStore(state_dir, resources, log_level=settings.log_level),
         machine=Machine(
             cores=statistics.cpu_capacity,
@@ -79,7 +83,7 @@ def legacy_stages(
     )
     scripts = Scripts(runner, ffmpeg=binary.path, work_dir=work_dir)
     executor = ScriptSegmentExecutor(
-        scripts, DecodingInspector(), vmaf_target=settings.legacy_vmaf_target
+        scripts, _inspector(settings, binary), vmaf_target=settings.legacy_vmaf_target
     )
     return Stages(
         detection=LegacyDetection(scripts),
@@ -92,4 +96,12 @@ def _executor(settings: Settings, binary: FfmpegBinary) -> LocalSegmentExecutor:
     def arguments_for(task: SegmentTask) -> list[str]:
         return encoder_named(task.settings.encoder).arguments(task)
 
-    return LocalSegmentExecutor(binary.path, arguments_for, stall_s=settings.stall_s)
+    return LocalSegmentExecutor(
+        binary.path, arguments_for, _inspector(settings, binary), stall_s=settings.stall_s
+    )
+
+
+def _inspector(settings: Settings, binary: FfmpegBinary) -> DecodingInspector:
+    return DecodingInspector(
+        SegmentMeasurer(binary.path, measuring_arguments, stall_s=settings.stall_s)
+    )

@@ -36,6 +36,11 @@ class Scene(Value):
     mean_luma: float = 0.0  # 0..255
 
     @property
+    def has_complexity(self) -> bool:
+        """False where nobody looked; a scene without any detail is none the harder for it."""
+        return self.spatial_complexity > 0 or self.temporal_complexity > 0
+
+    @property
     def frames(self) -> int:
         return self.end - self.start
 
@@ -83,9 +88,13 @@ class ShapeChange(Value):
 
 @dataclass(frozen=True)
 class CutFound:
-    """Known while detection still runs: frame `frame` begins a scene. Final, ascending."""
+    """Known while detection still runs: frame `frame` begins a scene. Final, ascending.
+
+    `scene` is the one that ends there; None: this detection does not know its complexity yet.
+    """
 
     frame: int
+    scene: Scene | None = None
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,7 @@ class Checkpoint:
     plan: tuple[Segment, ...] | None = None
     plan_is_whole: bool = False  # False while segments are still being added to it
     segments: Mapping[int, EncodedSegment] = field(default_factory=dict)  # by segment index
+    attempts: tuple[EncodedSegment, ...] = ()  # all encodes of `segments`, also those not kept
     audio: Mapping[int, AudioDone] = field(default_factory=dict)  # by source stream index
     assembly: AssemblyDone | None = None
     validated: bool = False
@@ -157,7 +158,7 @@ def apply(checkpoint: Checkpoint, entry: JournalEntry) -> Checkpoint:
         case SegmentsAdded():
             return _added(counted, entry)
         case SegmentDone():
-            return _segment_done(counted, entry.encoded)
+            return _segment_done(counted, entry.encoded, kept=entry.kept)
         case AudioDone():
             audio = {**counted.audio, entry.audio.source_index: entry}
             return replace(_without_assembly(counted), audio=audio)
@@ -205,7 +206,10 @@ def _planned(checkpoint: Checkpoint, entry: SegmentsPlanned) -> Checkpoint:
     }
     if entry.segments != checkpoint.plan:
         checkpoint = _without_assembly(checkpoint)
-    return replace(checkpoint, plan=entry.segments, plan_is_whole=True, segments=kept)
+    attempts = _attempts_of(checkpoint, kept)
+    return replace(
+        checkpoint, plan=entry.segments, plan_is_whole=True, segments=kept, attempts=attempts
+    )
 
 
 def _added(checkpoint: Checkpoint, entry: SegmentsAdded) -> Checkpoint:
@@ -220,7 +224,7 @@ def _added(checkpoint: Checkpoint, entry: SegmentsAdded) -> Checkpoint:
     return replace(_planned(checkpoint, plan), plan_is_whole=False)
 
 
-def _segment_done(checkpoint: Checkpoint, encoded: EncodedSegment) -> Checkpoint:
+def _segment_done(checkpoint: Checkpoint, encoded: EncodedSegment, *, kept: bool) -> Checkpoint:
     index = encoded.segment.index
     plan = checkpoint.plan or ()
     if not 0 <= index < len(plan) or plan[index] != encoded.segment:
@@ -229,6 +233,9 @@ def _segment_done(checkpoint: Checkpoint, encoded: EncodedSegment) -> Checkpoint
         raise StateError(
             f"Segment {index} has {encoded.frames} frames instead of {encoded.segment.frames}."
         )
+    checkpoint = replace(checkpoint, attempts=(*checkpoint.attempts, encoded))
+    if not kept:
+        return checkpoint
     segments = {**checkpoint.segments, index: encoded}
     return replace(_without_assembly(checkpoint), segments=segments)
 
@@ -254,7 +261,7 @@ def _discarded(checkpoint: Checkpoint, entry: Discarded) -> Checkpoint:
     without = _without_assembly(checkpoint)
     if entry.what == "segment":
         segments = {k: v for k, v in checkpoint.segments.items() if k != entry.key}
-        return replace(without, segments=segments)
+        return replace(without, segments=segments, attempts=_attempts_of(without, segments))
     if entry.what == "audio":
         audio = {k: v for k, v in checkpoint.audio.items() if k != entry.key}
         return replace(without, audio=audio)
@@ -270,4 +277,12 @@ def _without_assembly(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def _without_video(checkpoint: Checkpoint) -> Checkpoint:
-    return replace(_without_assembly(checkpoint), plan=None, plan_is_whole=False, segments={})
+    return replace(
+        _without_assembly(checkpoint), plan=None, plan_is_whole=False, segments={}, attempts=()
+    )
+
+
+def _attempts_of(
+    checkpoint: Checkpoint, segments: Mapping[int, EncodedSegment]
+) -> tuple[EncodedSegment, ...]:
+    return tuple(done for done in checkpoint.attempts if done.segment.index in segments)

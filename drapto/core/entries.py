@@ -106,8 +106,11 @@ class SegmentsAdded(_Entry):
 
 
 class SegmentDone(_Entry):
+    """`kept` false: an earlier encode of the segment is better, and the file of this one goes."""
+
     entry: Literal["segment_done"] = "segment_done"
     encoded: EncodedSegment
+    kept: bool = True
 
 
 class AudioDone(_Entry):

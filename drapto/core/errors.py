@@ -5,6 +5,8 @@
     ├── InputError              exit 3   the source cannot be used
     ├── MissingToolError        exit 4   something is not on this machine
     ├── ValidationFailedError   exit 5   the output does not match the source
+    ├── NoSavingError           exit 6   the output would be larger than was allowed
+    ├── QualityMissedError      exit 7   --strict: the quality asked for was not reached
     ├── ProcessFailedError      exit 1   a child process failed
     │   └── OutOfMemoryError    exit 1   because it got no memory
     ├── ScriptContractError     exit 1   a legacy script printed something else than it should
@@ -62,6 +64,18 @@ class ValidationFailedError(DraptoError):
     """The output does not match the source; it was not published."""
 
     exit_code = 5
+
+
+class NoSavingError(DraptoError):
+    """The output would be larger than --max-size-percent allows; the source stays as it is."""
+
+    exit_code = 6
+
+
+class QualityMissedError(DraptoError):
+    """With --strict: segments could not be brought to the target."""
+
+    exit_code = 7
 
 
 class ProcessFailedError(DraptoError):

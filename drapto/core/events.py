@@ -59,7 +59,8 @@ class PlanReady(Value):
     workers: int
     lp: int
     encoder: str
-    crf: float
+    crf: float  # of every segment; with `target_vmaf`, what it would be without
+    target_vmaf: float | None = None  # None: nothing is steered by what is measured
     preset: int
     crop: str | None
     dynamic_range: str
@@ -85,6 +86,9 @@ class SegmentFinished(Value):
     cpu_s: float
     peak_rss_bytes: int
     attempt: int
+    crf: float | None = None
+    quality: float | None = None  # mean of the measured frames; None: not measured
+    encodes: int = 1  # of this segment until now, this one included
 
 
 class SegmentRetried(Value):

@@ -8,6 +8,7 @@ from typing import Literal
 
 from drapto.core.deinterlacing import DeinterlaceChoice
 from drapto.core.media import CropRect, Value
+from drapto.core.quality import FilmQuality, Pool
 from drapto.core.routing import Mode, Route, RoutedStage
 from drapto.core.segments import VideoSettings
 
@@ -39,7 +40,15 @@ class JobState(StrEnum):
 class EncodeOptions(Value):
     """What a person can ask of one encode; all of it decides the bytes of the output."""
 
-    crf: float | None = None  # None: follows from the width
+    crf: float | None = None  # one for the whole film; None: as `target_vmaf` says
+    target_vmaf: float | Literal["auto", "off"] = "auto"  # auto: 95 where VMAF is made for the film
+    pool: Pool = Pool.MEAN  # how the frames' VMAF becomes that of the film
+    floor: float | None = None  # least mean VMAF of a segment; None: target - 6
+    strict: bool = False  # every segment within 0.5 of the target, or the job fails
+    max_extra: float = 0.10  # share of the frames that may be encoded again
+    max_size_percent: float | None = None  # of the source; more is no saving
+    vmaf_neg: bool = False  # the models that sharpening cannot please
+    measure: bool = False  # the quality, also where nothing is steered by it
     preset: int = 6
     encoder: str = "svt-av1"
     crop: Literal["auto", "off"] | CropRect = "auto"
@@ -104,6 +113,7 @@ class EncodeResult(Value):
     routes: tuple[Route, ...] = ()  # who was to serve each stage that flags route, and why
     warnings: tuple[str, ...] = ()
     manifest: Path | None = None  # None once the work directory is gone
+    quality: FilmQuality | None = None  # None: not measured
 
     @property
     def saving(self) -> float:

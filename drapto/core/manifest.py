@@ -10,7 +10,7 @@ from drapto.core.errors import ValidationFailedError
 from drapto.core.job import TrackOutcome
 from drapto.core.json_text import dumps, loads
 from drapto.core.media import Value
-from drapto.core.quality import Measuring, SegmentQuality
+from drapto.core.quality import FilmQuality, SegmentQuality
 from drapto.core.segments import EncodedSegment, VideoSettings
 from drapto.core.words import count
 
@@ -80,25 +80,6 @@ class SegmentRecord(Value):
             crf=encoded.crf,
             quality=encoded.quality,
         )
-
-
-class SingleCrf(Value):
-    """An estimate: what one CRF for the whole film would have come to, equally good."""
-
-    crf: float
-    video_bytes: int
-
-
-class FilmQuality(Value):
-    """How good the whole film is, and what was asked for."""
-
-    measuring: Measuring
-    film: SegmentQuality  # pooled over all measured frames
-    target: float | None = None  # None: only measured, not steered
-    reached: bool = True
-    extra_frames: int = 0  # encoded more than once
-    single_crf: SingleCrf | None = None
-    notes: tuple[str, ...] = ()
 
 
 class StageTime(Value):

@@ -91,6 +91,42 @@ class SegmentQuality(Value):
         )
 
 
+class SingleCrf(Value):
+    """An estimate: what one CRF for the whole film would have come to, equally good."""
+
+    crf: float
+    video_bytes: int
+
+
+class FilmQuality(Value):
+    """How good the whole film is, and what was asked for."""
+
+    measuring: Measuring
+    film: SegmentQuality  # pooled over all measured frames
+    target: float | None = None  # None: only measured, not steered
+    pool: Pool = Pool.MEAN  # of the target
+    reached: bool = True
+    extra_frames: int = 0  # encoded more than once
+    single_crf: SingleCrf | None = None
+    notes: tuple[str, ...] = ()
+
+
+def film_of(parts: Sequence[tuple[int, SegmentQuality]]) -> SegmentQuality:
+    """The quality of a film from (frames, quality) of its segments. Errors: ValueError for none.
+
+    Mean and minimum are exact; harmonic mean and p5 come from the segments' bins.
+    """
+    scores = [score for _, quality in parts for score in quality.bins]
+    weights = [frames / BINS for frames, _ in parts for _ in range(BINS)]
+    film = SegmentQuality.of_scores(scores, weights)
+    return film.model_copy(
+        update={
+            "minimum": min(quality.minimum for _, quality in parts),
+            "measured": sum(quality.measured for _, quality in parts),
+        }
+    )
+
+
 def pooled(values: Floats, weights: Floats, pool: Pool) -> float:
     """One number for weighted scores; weights need not sum to 1."""
     total = float(weights.sum())

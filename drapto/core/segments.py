@@ -76,9 +76,11 @@ class SegmentTask(Value):
     frame_pts: tuple[int, ...] = ()  # whose dynamic metadata frame n of the output gets, in the
     # stream's own time base; empty where none is carried
     fields: FieldStretch | None = None  # None: the frames are taken as they are decoded
+    as_decoded: bool = False  # the timestamps are those of a damaged source: core/decoded_times.py
     attempt: int = 0
     lp: int = 2  # SVT-AV1's level of parallelism for this run: its speed and memory, not its bytes
     measuring: Measuring | None = None  # what is measured of the result; None: nothing
+    complexity: tuple[float, float] | None = None  # spatial, temporal, as of core.analysis.Scene
 
     @property
     def seek_s(self) -> float | None:

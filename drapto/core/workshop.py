@@ -16,10 +16,17 @@ from drapto.core.audio_clock import Leap, Picture
 from drapto.core.dynamic_metadata import DynamicFacts, DynamicMetadata
 from drapto.core.entries import SourceFingerprint
 from drapto.core.facts import FileFacts
-from drapto.core.interfaces import EventSink, Journal, MediaReader, ProgressCallback
+from drapto.core.interfaces import (
+    EventSink,
+    Journal,
+    MediaReader,
+    ProgressCallback,
+    QualityMetric,
+)
 from drapto.core.job import JobRequest
 from drapto.core.manifest import Manifest
 from drapto.core.media import ColorInfo, DolbyVision, FrameIndex, MediaInfo, TrackKind
+from drapto.core.quality import Metric
 from drapto.core.resources import Leaks
 from drapto.core.segments import EncodedSegment, PayloadDigests, SegmentTask
 from drapto.core.tracks import (
@@ -99,6 +106,14 @@ class MetadataReader(Protocol):
 
     async def of_output(self, path: Path, stream_index: int) -> DynamicFacts:
         """What the frames of a finished file carry, in the order they are shown."""
+        ...
+
+
+class Metrics(Protocol):
+    """What quality can be measured with on this machine."""
+
+    async def usable(self, metric: Metric, *, neg: bool = False) -> QualityMetric:
+        """Errors: MissingToolError if this ffmpeg cannot measure it, or measures it wrongly."""
         ...
 
 
@@ -222,5 +237,6 @@ class Workshop:
     facts: FactsReader
     payload: PayloadReader
     metadata: MetadataReader
+    metrics: Metrics
     store: JobStore
     machine: Machine

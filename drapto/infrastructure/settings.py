@@ -23,13 +23,13 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from drapto.core.errors import UsageError
+from drapto.infrastructure.settings_encoding import EncodingSettings
 from drapto.infrastructure.settings_fields import (
     AnyPath,
     Auto,
-    Crop,
     Lower,
     Number,
     OptionalPath,
@@ -68,7 +68,7 @@ def default_state_dir() -> Path:
         return Path(gettempdir()) / f"drapto-{os.geteuid()}"
 
 
-class Settings(BaseSettings):
+class Settings(EncodingSettings, BaseSettings):
     """Everything that can be set; frozen. Bounds are those of the encoders and of good sense."""
 
     model_config = SettingsConfigDict(
@@ -77,60 +77,6 @@ class Settings(BaseSettings):
 
     ffmpeg: OptionalPath = setting(
         None, "the ffmpeg program to use", "a path; unset: the bundled ffmpeg"
-    )
-    crf: Annotated[float | None, Number, Auto] = setting(
-        None,
-        "quality; lower is better and bigger",
-        "a number from 0 to 63 in quarter steps, or 'auto' (by the width of the picture)",
-        ge=0,
-        le=63,
-        multiple_of=0.25,  # SVT-AV1 takes quarter steps
-        allow_inf_nan=False,
-    )
-    preset: Annotated[int, Number] = setting(
-        6, "effort; lower is slower and smaller", "a whole number from 0 to 13", ge=0, le=13
-    )
-    encoder: Annotated[str, Lower] = setting(
-        "svt-av1", "the video encoder", "the name of an encoder: svt-av1, x265 or x264",
-        min_length=1,
-    )  # fmt: skip
-    crop: Annotated[str, NoDecode, Crop] = setting(
-        "auto",
-        "what is cut off the picture",
-        "'auto', 'off', or W:H:X:Y in whole pixels with W and H above 0",
-    )
-    deinterlace: Annotated[Literal["auto", "off", "bwdif", "bob", "ivtc"], Lower] = setting(
-        "auto",
-        "how whole pictures are made of fields",
-        "'auto' (by what is found), 'off', 'bwdif', 'bob' or 'ivtc'",
-    )
-    audio: Annotated[Literal["opus", "copy", "none"], Lower] = setting(
-        "opus", "what becomes of the audio tracks", "'opus', 'copy' or 'none'"
-    )
-    strict_tracks: bool = setting(
-        False, "refuse a file whose tracks cannot all be kept", "true or false"
-    )
-    video_stream: Annotated[int | None, Number, Auto] = setting(
-        None,
-        "which video stream is encoded, counted from 0",
-        "a whole number from 0, or 'auto' (the main one)",
-        ge=0,
-    )
-    min_segment_s: Annotated[float, Number] = setting(
-        1.0,
-        "shortest segment, in seconds",
-        "seconds above 0, at most 600, not above max_segment_s",
-        gt=0,
-        le=600,
-        allow_inf_nan=False,
-    )
-    max_segment_s: Annotated[float, Number] = setting(
-        10.0,
-        "longest segment and distance between key frames, in seconds",
-        "seconds above 0, at most 600, not below min_segment_s",
-        gt=0,
-        le=600,
-        allow_inf_nan=False,
     )
     workers: Annotated[int | None, Number, Auto] = setting(
         None,
@@ -292,6 +238,8 @@ def load_settings(
     from_file = file.values(names) if file else {}
     given = {name: value for name, value in (flags or {}).items() if value is not None}
 
+    _one_quality(given, variables, from_file)
+
     origins: dict[str, Origin] = {name: Origin("default") for name in names}
     if file:
         origins |= {name: Origin("file", file.where(key_in_file(name))) for name in from_file}
@@ -300,6 +248,10 @@ def load_settings(
 
     below_environment = {n: _from_file(n, v, file) for n, v in from_file.items()}
     kept = {n: v for n, v in below_environment.items() if n not in variables}
+    if _names(given, "crf") and not _names(given, "target_vmaf"):
+        kept["target_vmaf"] = "auto"  # above what the environment says
+    elif _names(given, "target_vmaf") and not _names(given, "crf"):
+        kept["crf"] = "auto"
     try:
         settings = Settings(**(kept | given))
     except UsageError as error:
@@ -307,6 +259,22 @@ def load_settings(
             raise
         raise UsageError(_describe(error.__cause__, origins)) from error.__cause__
     return LoadedSettings(settings, origins, file.path if file else None)
+
+
+def _one_quality(
+    given: Mapping[str, Any], variables: dict[str, str], from_file: dict[str, Any]
+) -> None:
+    """A CRF and a VMAF exclude each other: the layer that names one silences the other below it."""
+    for name, other in (("crf", "target_vmaf"), ("target_vmaf", "crf")):
+        by_flag, by_variable = _names(given, name), name in variables
+        if by_flag and not _names(given, other):
+            variables.pop(other, None)
+        if by_flag or (by_variable and other not in variables):
+            from_file.pop(other, None)
+
+
+def _names(layer: Mapping[str, Any], name: str) -> bool:
+    return str(layer.get(name, "auto")).strip().lower() != "auto"
 
 
 def _from_file(name: str, value: Any, file: SettingsFile | None) -> Any:

@@ -8,6 +8,7 @@ from drapto.core.routing import Route, RoutedStage, Side
 from drapto.core.workshop import Workshop
 from drapto.services.detection.deinterlacing import settle_on_shown
 from drapto.services.detection.truth import settle_on_decoded
+from drapto.services.encoding.steering import settle_aim
 from drapto.services.encoding.tasks import make_tasks
 from drapto.services.planning import decide_tracks, plan_ready, plan_video, warnings_of
 from drapto.services.reporting import Reporter
@@ -33,6 +34,14 @@ async def dry_run(
             )
             routes = await served.settle(None)
             stages = served.stages
+            aim, notes = await settle_aim(
+                request.options,
+                track,
+                decisions.encoder,
+                stages.encoding,
+                workshop.metrics,
+                media.size_bytes,
+            )
         async with reporter.stage(Stage.DETECTION):
             on_progress = reporter.progress(Stage.DETECTION, len(video.index))
             analysis = await stages.detection.analyze(video, request.options, on_progress)
@@ -51,9 +60,10 @@ async def dry_run(
             workshop.machine,
             len(segments),
             stages.encoding,
+            aim,
         )
         tasks = make_tasks(video, segments, plan.settings, scratch)
-        for message in warnings_of(video, analysis, decisions.mux):
+        for message in (*notes, *warnings_of(video, analysis, decisions.mux)):
             reporter.warn(message)
         ready = plan_ready(reporter.job, decisions, plan, video, segments, {}, routes)
         reporter.emit(ready)

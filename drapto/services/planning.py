@@ -10,6 +10,7 @@ from drapto.core.events import PlanReady
 from drapto.core.interfaces import Encoder, EncodingService, SourceVideo
 from drapto.core.job import JobRequest
 from drapto.core.media import ColorInfo, CropRect, MediaInfo, Track
+from drapto.core.quality import Measuring
 from drapto.core.resources import WorkerPlan, plan_workers
 from drapto.core.routing import Route
 from drapto.core.segments import EncodedSegment, Segment, VideoSettings
@@ -22,6 +23,8 @@ from drapto.services.detection.shape import shape_notes
 from drapto.services.encoding.dynamic_metadata import decide_metadata
 from drapto.services.encoding.registry import encoder_named
 from drapto.services.encoding.settings import check_crf, picture_size, video_settings
+from drapto.services.encoding.steering import Aim
+from drapto.services.encoding.target_quality import Goal
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class TrackDecisions:
 
     encoder: Encoder
     mux: MuxPlan
+    aim: Aim | None = None  # None: every segment is encoded at one CRF, and nothing is measured
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,19 @@ class VideoPlan:
 
     settings: VideoSettings
     workers: WorkerPlan
+    frames: int
+    aim: Aim | None = None
+
+    @property
+    def goal(self) -> Goal | None:
+        """None: every segment gets the CRF of `settings`."""
+        return self.aim.goal if self.aim else None
+
+    @property
+    def measuring(self) -> Measuring | None:
+        if self.aim is None:
+            return None
+        return self.aim.measuring(self.settings.width, self.settings.height)
 
 
 def decide_tracks(request: JobRequest, media: MediaInfo, track: Track) -> TrackDecisions:
@@ -63,9 +80,11 @@ def plan_video(
     machine: Machine,
     segments: int | None,
     encoding: EncodingService,
+    aim: Aim | None = None,
 ) -> VideoPlan:
     """`segments` that are still to be encoded, None if that is not known yet; `encoding` is who
-    will encode them. Errors: UsageError if the encoder cannot make such a picture."""
+    will encode them. Where a quality is the `aim`, the CRF of the settings is what the film would
+    get without. Errors: UsageError if the encoder cannot make such a picture."""
     width, height = picture_size(video, crop)
     workers = plan_workers(
         cores=machine.cores,
@@ -78,7 +97,7 @@ def plan_video(
     settings = video_settings(
         video, crop, color, request.options, encoder=encoder, encoding=encoding, lp=workers.lp
     )
-    return VideoPlan(settings, workers)
+    return VideoPlan(settings, workers, len(video.index), aim)
 
 
 def plan_ready(
@@ -101,6 +120,7 @@ def plan_ready(
         lp=plan.workers.lp,
         encoder=settings.encoder,
         crf=settings.crf,
+        target_vmaf=None if plan.goal is None else plan.goal.target,
         preset=settings.preset,
         crop=None if settings.crop is None else str(settings.crop),
         dynamic_range=settings.color.dynamic_range.value,

@@ -15,6 +15,7 @@ from drapto.core.events import (
 )
 from drapto.core.interfaces import EventSink
 from drapto.core.job import Stage
+from drapto.core.manifest import StageTime
 
 PROGRESS_INTERVAL_S = 0.2  # between two progress events of one stage: smooth to the eye
 
@@ -34,12 +35,20 @@ class Reporter:
         self.job = job
         self.resumable = False  # whether what is there now is worth going on with
         self.warnings: list[str] = []
+        self._stage_times: list[StageTime] = []
         self._sinks = list(sinks)
 
     def add(self, sink: EventSink) -> None:
         self._sinks.append(sink)
 
+    @property
+    def stage_times(self) -> tuple[StageTime, ...]:
+        """Of the stages that have ended."""
+        return tuple(self._stage_times)
+
     def emit(self, event: Event) -> None:
+        if isinstance(event, StageFinished):
+            self._stage_times.append(StageTime(stage=event.stage.value, wall_s=event.wall_s))
         for sink in self._sinks:
             sink.emit(event)
 

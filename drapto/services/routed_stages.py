@@ -90,6 +90,9 @@ class RoutedEncoding:
         primary = self._job.primary(RoutedStage.ENCODING)
         return primary.encoding.default_crf(encoder, width)
 
+    def steers(self, encoder: Encoder) -> bool:
+        return self._job.primary(RoutedStage.ENCODING).encoding.steers(encoder)
+
     async def encode(
         self,
         tasks: TaskSource,

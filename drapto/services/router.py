@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from drapto.core.comparison import Served
 from drapto.core.errors import (
     DraptoError,
+    NoSavingError,
     PublishError,
     ResourceError,
     StateError,
@@ -50,8 +51,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 # What the other side could not do better: no disk is left, the journal that a finished segment is
-# noted in cannot be written, or the user asked for the impossible.
-_NOT_THE_STAGES_FAULT = (ResourceError, PublishError, StateError, UsageError)
+# noted in cannot be written, the user asked for the impossible, or no saving is to be had.
+_NOT_THE_STAGES_FAULT = (ResourceError, PublishError, StateError, UsageError, NoSavingError)
 
 
 class Flags(Protocol):

@@ -21,6 +21,7 @@ async def run_writer(
     out: Path,
     on_stdout_line: Callable[[str], None] | None = None,
     env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
     nice: int = 0,
     stall_s: float = STALL_S,
 ) -> ProcessResult:
@@ -34,6 +35,7 @@ async def run_writer(
             argv,
             what=what,
             env=env,
+            cwd=cwd,
             stall_s=stall_s,
             on_stdout_line=on_stdout_line,
             nice=nice,

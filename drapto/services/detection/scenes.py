@@ -22,19 +22,22 @@ def scenes(
     A scene's temporal complexity leaves out its first frame, whose difference is the cut.
     """
     bounds = [0, *cuts, len(mean)]
-    made = []
-    for start, end in pairwise(bounds):
-        steps = temporal[start + 1 : end]
-        made.append(
-            Scene(
-                start=start,
-                end=end,
-                spatial_complexity=round(float(spatial[start:end].mean()), 3),
-                temporal_complexity=round(float(steps.mean()), 3) if len(steps) else 0.0,
-                mean_luma=round(float(mean[start:end].mean()), 3),
-            )
-        )
-    return tuple(made)
+    return tuple(
+        scene(start, spatial=spatial[start:end], temporal=temporal[start:end], mean=mean[start:end])
+        for start, end in pairwise(bounds)
+    )
+
+
+def scene(start: int, *, spatial: Floats, temporal: Floats, mean: Floats) -> Scene:
+    """The scene that begins at `start`; the arrays are of its frames alone."""
+    steps = temporal[1:]
+    return Scene(
+        start=start,
+        end=start + len(mean),
+        spatial_complexity=round(float(spatial.mean()), 3),
+        temporal_complexity=round(float(steps.mean()), 3) if len(steps) else 0.0,
+        mean_luma=round(float(mean.mean()), 3),
+    )
 
 
 def runs(marked: Bool) -> tuple[tuple[int, int], ...]:

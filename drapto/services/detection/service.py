@@ -33,6 +33,7 @@ from drapto.core.analysis import (
     CutFound,
     Finding,
     InterlacingSoFar,
+    Scene,
     VideoAnalysis,
 )
 from drapto.core.errors import InputError, UsageError
@@ -50,7 +51,7 @@ from drapto.services.detection.cuts import CutDetector
 from drapto.services.detection.features import U8, Bool, FeatureBackend, LumaFeatures
 from drapto.services.detection.grain import GrainDetector
 from drapto.services.detection.interlacing import InterlacingDetector
-from drapto.services.detection.scenes import runs, scenes
+from drapto.services.detection.scenes import runs, scene, scenes
 from drapto.services.detection.shape import ShapeWatcher
 
 Series = npt.NDArray[np.float32]
@@ -182,8 +183,18 @@ class DetectionPass:
         self.on_progress(len(self._pts))
 
     def _found(self, cuts: list[int]) -> Iterator[CutFound]:
-        self._cuts.extend(cuts)
-        yield from map(CutFound, cuts)
+        for cut in cuts:
+            start = self._cuts[-1] if self._cuts else 0
+            self._cuts.append(cut)
+            yield CutFound(cut, self._scene(start, cut))
+
+    def _scene(self, start: int, end: int) -> Scene:
+        """Frames [start, end), of which every batch has been digested."""
+        first = start // BATCH
+        batches = self._series[first : (end - 1) // BATCH + 1]
+        whole = np.concatenate(batches, axis=1)
+        spatial, temporal, mean, _ = whole[:, start - first * BATCH : end - first * BATCH]
+        return scene(start, spatial=spatial, temporal=temporal, mean=mean)
 
     def _analysis(
         self,

@@ -9,6 +9,7 @@ Inside the segment file timestamps are frame numbers; assembly puts the real one
 from __future__ import annotations
 
 from drapto.core import opening
+from drapto.core.decoded_times import as_listed
 from drapto.core.field_filters import field_filters
 from drapto.core.media import ColorInfo
 from drapto.core.segments import SegmentTask, VideoSettings
@@ -25,6 +26,11 @@ def encoded_color(color: ColorInfo) -> ColorInfo:
 
 
 def input_arguments(task: SegmentTask) -> list[str]:
+    """The source as the only input, and its stream as the only one of the output."""
+    return [*source_arguments(task), "-map", f"0:{task.stream_index}"]
+
+
+def source_arguments(task: SegmentTask) -> list[str]:
     """Open the source at the seek point of this attempt; nothing but plain files is opened."""
     seek = [] if task.seek_s is None else ["-ss", f"{task.seek_s:.6f}"]
     options = [
@@ -33,7 +39,7 @@ def input_arguments(task: SegmentTask) -> list[str]:
         *("-reinit_filter", "0"),  # see filter_graph
         *seek,
     ]
-    return [*opening.input_arguments(task.source, *options), "-map", f"0:{task.stream_index}"]
+    return opening.input_arguments(task.source, *options)
 
 
 def filter_graph(task: SegmentTask, pixel_format: str) -> str:
@@ -48,6 +54,7 @@ def filter_graph(task: SegmentTask, pixel_format: str) -> str:
     end = "" if task.end_pts is None else f":end_pts={task.end_pts}"
     rate = settings.frame_rate
     filters = [
+        *as_listed(task.as_decoded),
         *_whole_pictures(task),
         f"trim=start_pts={task.first_pts}{end}",
         f"settb={rate.denominator}/{rate.numerator}",

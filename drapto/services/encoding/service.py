@@ -26,6 +26,7 @@ from drapto.core.interfaces import Encoder, SegmentExecutor, TaskSource, WorkerS
 from drapto.core.segments import EncodedSegment, SegmentTask
 from drapto.core.words import count
 from drapto.services.encoding.crew import Crew
+from drapto.services.encoding.svt_av1 import SvtAv1
 
 _CRASHES = frozenset(-number for number in (SIGKILL, SIGSEGV, SIGBUS, SIGABRT))
 _DAMAGE_HINT = "If the source is damaged there, remux or repair it and run the command again."
@@ -44,6 +45,10 @@ class ParallelEncoding:
 
     def default_crf(self, encoder: Encoder, width: int) -> float:
         return encoder.default_crf(width)
+
+    def steers(self, encoder: Encoder) -> bool:
+        """Curves of quality and size over the CRF are known of SVT-AV1 alone."""
+        return encoder.name == SvtAv1.name
 
     async def encode(
         self,

@@ -18,15 +18,19 @@ class UnfinishedTasks:
         self._tasks = tasks
         self._taken: dict[int, SegmentTask] = {}
         self._again: deque[SegmentTask] = deque()
-        self.frames = 0  # of the finished segments
+        self._finished: set[int] = set()
+        self.frames = 0  # of the finished segments, each counted once
 
     def from_the_first_unfinished(self) -> UnfinishedTasks:
         self._again = deque(self._taken.values())
         return self
 
     def finished(self, done: EncodedSegment) -> None:
-        self._taken.pop(done.segment.index, None)
-        self.frames += done.frames
+        index = done.segment.index
+        self._taken.pop(index, None)
+        if index not in self._finished:
+            self._finished.add(index)
+            self.frames += done.frames
 
     @property
     def left(self) -> int | None:

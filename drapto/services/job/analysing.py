@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 
@@ -15,10 +15,12 @@ from drapto.core.entries import AnalysisDone, DeinterlacingSettled, Probed, Segm
 from drapto.core.errors import one_error
 from drapto.core.interfaces import SourceVideo
 from drapto.core.job import JobState, Stage
+from drapto.core.media import Track
 from drapto.core.segments import Segment
 from drapto.core.words import count
 from drapto.services.detection.deinterlacing import decide_deinterlacing, shown
 from drapto.services.detection.truth import settle_on_decoded
+from drapto.services.encoding.steering import settle_aim
 from drapto.services.job.context import JobContext
 from drapto.services.job.early_start import EarlyStart
 from drapto.services.job.encoders import Encoders
@@ -48,12 +50,27 @@ async def probe(job: JobContext) -> tuple[SourceVideo, TrackDecisions]:
     async with job.reporter.stage(Stage.PROBE) as report:
         reader = job.workshop.reader
         track = reader.main_video(job.media, job.request.options.video_stream)
-        decisions = decide_tracks(job.request, job.media, track)
+        decisions = await _decide(job, track)
         video = await reader.open_video(job.media, track, job.place.source)
         await job.state.record(Probed(index_digest=video.index.digest(), frames=len(video.index)))
         frames = count(len(video.index), "frame")
         report.detail = f"{frames}, {count(len(job.media.tracks), 'track')}"
     return video, decisions
+
+
+async def _decide(job: JobContext, track: Track) -> TrackDecisions:
+    decisions = decide_tracks(job.request, job.media, track)
+    aim, notes = await settle_aim(
+        job.request.options,
+        track,
+        decisions.encoder,
+        job.stages.encoding,
+        job.workshop.metrics,
+        job.media.size_bytes,
+    )
+    for note in notes:
+        job.reporter.warn(note)
+    return replace(decisions, aim=aim)
 
 
 async def analyse(
@@ -84,6 +101,7 @@ async def analyse(
         job.workshop.machine,
         len(segments) - len(done),
         job.stages.encoding,
+        decisions.aim,
     )
     plan = await encoders.settle(plan, segments)
     for message in warnings_of(video, analysis, decisions.mux):

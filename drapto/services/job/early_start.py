@@ -19,6 +19,7 @@ from drapto.core.analysis import (
     Finding,
     Interlacing,
     InterlacingSoFar,
+    Scene,
 )
 from drapto.core.entries import SegmentsAdded
 from drapto.core.interfaces import ScenePlanner, SourceVideo
@@ -46,6 +47,7 @@ class EarlyStart:
         self._encoders = encoders
         self._planner = planner
         self._ready: list[Segment] = []
+        self._scenes: list[Scene] = []
         self._crop: CropDecision | None = None
         self._as_decoded = job.request.options.deinterlace == "off"  # so far, or for certain
         self._given_up = False
@@ -75,6 +77,7 @@ class EarlyStart:
                 await self._hear(finding.interlacing)
             else:
                 self._ready += self._planner.add_scene(finding.frame)
+                self._scenes += [] if finding.scene is None else [finding.scene]
             if self._crop is None or not self._as_decoded or self._given_up:
                 continue
             if not self._encoders.started:
@@ -82,7 +85,7 @@ class EarlyStart:
             if self._ready:
                 segments, self._ready = tuple(self._ready), []
                 await self._job.state.record(SegmentsAdded(segments=segments))
-                self._encoders.submit(self._video, segments)
+                self._encoders.submit(self._video, segments, self._scenes)
 
     async def _hear(self, interlacing: Interlacing) -> None:
         if self._job.request.options.deinterlace == "off":
@@ -102,4 +105,5 @@ class EarlyStart:
             self._job.workshop.machine,
             None,
             self._job.stages.encoding,
+            self._decisions.aim,
         )

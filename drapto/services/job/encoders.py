@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import anyio
 from anyio.abc import TaskGroup
 
+from drapto.core.analysis import Scene
 from drapto.core.entries import Discarded, SegmentDone
-from drapto.core.errors import SegmentFailedError, one_error
+from drapto.core.errors import QualityMissedError, SegmentFailedError, one_error
 from drapto.core.events import (
     SegmentFinished,
     SegmentProgress,
@@ -26,11 +27,16 @@ from drapto.core.events import (
 )
 from drapto.core.interfaces import SourceVideo
 from drapto.core.job import JobState, Stage
+from drapto.core.quality import FilmQuality
 from drapto.core.resources import needed_disk_bytes
 from drapto.core.segments import EncodedSegment, Segment
 from drapto.core.tracks import MuxPlan
 from drapto.core.words import count
+from drapto.services.encoding.film_quality import measured_film, steered_film
 from drapto.services.encoding.longest_first import LongestFirst
+from drapto.services.encoding.saving import largest_output, no_saving
+from drapto.services.encoding.steered_tasks import SteeredTasks
+from drapto.services.encoding.target_quality import ORDINARY, Controller
 from drapto.services.encoding.tasks import make_tasks
 from drapto.services.job.audio import AudioTracks
 from drapto.services.job.context import JobContext
@@ -41,6 +47,7 @@ from drapto.services.planning import TrackDecisions, VideoPlan
 class EncodingOutcome:
     frames: int  # encoded by this run
     wall_s: float
+    quality: FilmQuality | None  # None: not measured
 
 
 @asynccontextmanager
@@ -70,11 +77,12 @@ class Encoders:
         self._job = job
         self._group = group
         self._audio = audio
-        self._queue = LongestFirst()
+        self._queue: LongestFirst | SteeredTasks = LongestFirst()
         self._plan: VideoPlan | None = None
         self._workers = anyio.CancelScope()
         self._idle = anyio.Event()
-        self._begun: dict[int, Segment] = {}  # every segment that was submitted
+        self._begun: dict[int, Segment] = {}  # every segment that was submitted unfinished
+        self._known: dict[int, Segment] = {}  # and the finished ones, which may be bettered
         self._is_final = False  # what is submitted will not be withdrawn any more
         self._failure: SegmentFailedError | None = None  # of a plan that may yet be withdrawn
         self._frames_done = 0
@@ -97,20 +105,42 @@ class Encoders:
     def start(self, plan: VideoPlan) -> None:
         """Let the workers begin; they wait for what `submit` brings."""
         self._plan = plan
-        self._queue = LongestFirst()
+        self._queue = self._queue_for(plan)
         self._workers, self._idle = anyio.CancelScope(), anyio.Event()
         self._started_s = time.monotonic()
         self._job.reporter.emit(StageStarted(job=self._job.reporter.job, stage=Stage.ENCODING))
         self._group.start_soon(self._run, plan)
 
-    def submit(self, video: SourceVideo, segments: Sequence[Segment]) -> None:
-        """Encode these, but for those that are finished or were submitted before."""
+    def _queue_for(self, plan: VideoPlan) -> LongestFirst | SteeredTasks:
+        if plan.goal is None:
+            return LongestFirst()
+        pixels = plan.settings.width * plan.settings.height
+        control = Controller(plan.goal, ORDINARY, pixels, plan.frames)
+        earlier = self._job.state.checkpoint.attempts
+        return SteeredTasks(control, plan.workers.workers, earlier)
+
+    def submit(
+        self, video: SourceVideo, segments: Sequence[Segment], scenes: Sequence[Scene]
+    ) -> None:
+        """Encode these, but for those that are finished or were submitted before.
+
+        Where a quality is aimed at, a finished one may be encoded again: see SteeredTasks.
+        """
         assert self._plan is not None
         done = self._job.state.checkpoint.segments
-        new = [s for s in segments if s.index not in done and s.index not in self._begun]
-        self._begun |= {segment.index: segment for segment in new}
-        place = self._job.place.segments
-        self._queue.put(*make_tasks(video, new, self._plan.settings, place))
+        new = [segment for segment in segments if segment.index not in self._known]
+        self._known |= {segment.index: segment for segment in new}
+        unfinished = [segment for segment in new if segment.index not in done]
+        self._begun |= {segment.index: segment for segment in unfinished}
+        tasks = make_tasks(
+            video,
+            unfinished if self._plan.goal is None else new,
+            self._plan.settings,
+            self._job.place.segments,
+            scenes=scenes,
+            measuring=self._plan.measuring,
+        )
+        self._queue.put(*tasks)
 
     async def agree_on(self, segments: Sequence[Segment]) -> None:
         """Give up what was begun on other segments than these, before these are the plan.
@@ -141,23 +171,28 @@ class Encoders:
         await self._idle.wait()
         for index in sorted(self._begun.keys() & self._job.state.checkpoint.segments.keys()):
             await self._job.state.record(Discarded(what="segment", key=index, reason=reason))
-        self._plan, self._begun, self._frames_done = None, {}, 0
+        self._plan, self._begun, self._known, self._frames_done = None, {}, {}, 0
         self._failure = None
 
     async def finish(
-        self, video: SourceVideo, segments: Sequence[Segment], plan: VideoPlan
+        self,
+        video: SourceVideo,
+        segments: Sequence[Segment],
+        scenes: Sequence[Scene],
+        plan: VideoPlan,
     ) -> EncodingOutcome:
-        """Encode what is left, and wait for all of it."""
+        """Encode what is left, and wait for it. Errors: NoSavingError, QualityMissedError."""
         await self._job.state.enter(JobState.ENCODING)
         self._is_final = True
         if self._failure is not None:
             raise self._failure
         if self._plan is None:
             self.start(plan)
-        self.submit(video, segments)
+        self.submit(video, segments, scenes)
         self._queue.close()
         await self._idle.wait()
         wall_s = time.monotonic() - self._started_s
+        quality = self._quality(plan)
         self._job.reporter.emit(
             StageFinished(
                 job=self._job.reporter.job,
@@ -166,7 +201,25 @@ class Encoders:
                 detail=count(len(segments), "segment"),
             )
         )
-        return EncodingOutcome(self._frames_done, wall_s)
+        return EncodingOutcome(self._frames_done, wall_s, quality)
+
+    def _quality(self, plan: VideoPlan) -> FilmQuality | None:
+        """What the film has become. Errors: QualityMissedError."""
+        done = list(self._job.state.checkpoint.segments.values())
+        if plan.measuring is None:
+            return None
+        if isinstance(self._queue, LongestFirst):
+            return measured_film(plan.measuring, done)
+        outcome = self._queue.outcome
+        assert outcome is not None
+        for note in outcome.notes:
+            self._job.reporter.warn(note)
+        if self._queue.control.goal.strict and not outcome.reached:
+            raise QualityMissedError(
+                f"The quality that --strict asks for was not reached. {' '.join(outcome.notes)}",
+                hint="Without --strict the best that can be had is taken.",
+            )
+        return steered_film(plan.measuring, done, self._queue.control, outcome)
 
     async def _run(self, plan: VideoPlan) -> None:
         try:
@@ -193,7 +246,7 @@ class Encoders:
                 job=reporter.job,
                 segment=segment,
                 frames_done=done,
-                frames=self._begun[segment].frames,
+                frames=self._known[segment].frames,
             )
         )
 
@@ -204,10 +257,15 @@ class Encoders:
         )
 
     async def _on_done(self, done: EncodedSegment) -> None:
-        reporter = self._job.reporter
-        await self._job.state.record(SegmentDone(encoded=done))
+        reporter, checkpoint = self._job.reporter, self._job.state.checkpoint
+        before = checkpoint.segments.get(done.segment.index)
+        best = done if isinstance(self._queue, LongestFirst) else self._queue.finished(done)
+        await self._job.state.record(SegmentDone(encoded=done, kept=best is done))
+        if before is not None and before.path != done.path:
+            (before if best is done else done).path.unlink(missing_ok=True)
         self._frames_done += done.frames
         reporter.resumable = True
+        self._refuse_growth()
         reporter.emit(
             SegmentFinished(
                 job=reporter.job,
@@ -218,5 +276,18 @@ class Encoders:
                 cpu_s=done.cpu_s,
                 peak_rss_bytes=done.peak_rss_bytes,
                 attempt=done.attempt,
+                crf=done.crf,
+                quality=None if done.quality is None else round(done.quality.mean, 3),
+                encodes=sum(
+                    other.segment.index == done.segment.index
+                    for other in self._job.state.checkpoint.attempts
+                ),
             )
         )
+
+    def _refuse_growth(self) -> None:
+        """What is finished may already be more than is allowed. Errors: NoSavingError."""
+        allowed = largest_output(self._job.request.options, self._job.media.size_bytes)
+        done = self._job.state.checkpoint.segments.values()
+        if allowed is not None and (so_far := sum(one.size_bytes for one in done)) > allowed:
+            raise no_saving(so_far, allowed)

@@ -15,9 +15,12 @@ from drapto.core.facts import FileFacts
 from drapto.core.job import JobState, Stage
 from drapto.core.manifest import Manifest
 from drapto.core.media import TrackKind
+from drapto.core.quality import FilmQuality
 from drapto.core.segments import EncodedSegment
 from drapto.core.tracks import MuxPlan
 from drapto.core.words import count, size
+from drapto.services.encoding.film_quality import mean_crf
+from drapto.services.encoding.saving import largest_output, no_saving
 from drapto.services.encoding.tasks import source_pts
 from drapto.services.job.analysing import Analysed
 from drapto.services.job.context import JobContext
@@ -97,11 +100,16 @@ async def _require_unchanged_sound(job: JobContext) -> None:
             )
 
 
-async def validate(job: JobContext, analysed: Analysed, mux: MuxPlan) -> Manifest:
-    """Read the finished file back and compare. Errors: ValidationFailedError."""
+async def validate(
+    job: JobContext, analysed: Analysed, mux: MuxPlan, quality: FilmQuality | None
+) -> Manifest:
+    """Read the finished file back and compare. Errors: ValidationFailedError, NoSavingError."""
     await job.state.enter(JobState.VALIDATING)
     assembly = job.state.checkpoint.assembly
     assert assembly is not None
+    allowed = largest_output(job.request.options, job.media.size_bytes)
+    if allowed is not None and assembly.size_bytes > allowed:
+        raise no_saving(assembly.size_bytes, allowed)
     earlier = await job.place.read_manifest() if job.state.checkpoint.validated else None
     if earlier is not None:
         return earlier
@@ -116,16 +124,25 @@ async def validate(job: JobContext, analysed: Analysed, mux: MuxPlan) -> Manifes
         done = job.state.checkpoint.segments
         segments = [done[segment.index] for segment in analysed.segments]
         output_facts = await _output_facts(job, assembly.assembled.path, segments)
+        settings = analysed.plan.settings
         manifest = Validator().validate(
             video=analysed.video,
             plan=mux,
-            settings=analysed.plan.settings,
+            settings=settings.model_copy(update={"crf": mean_crf(segments, settings.crf)}),
             source_facts=source_facts,
             output_facts=output_facts,
             metadata=await _compared_metadata(job, analysed, output_facts),
             segments=segments,
             shape_changes=analysed.analysis.shape_changes,
             output=job.request.output,
+        )
+        manifest = manifest.model_copy(
+            update={
+                "quality": quality,
+                "stages": job.reporter.stage_times,
+                "cuts": analysed.analysis.cuts,
+                "frame_rate": settings.frame_rate,
+            }
         )
         await job.place.write_manifest(manifest)
         await job.state.record(Validated(passed=manifest.ok, failed_rows=len(manifest.failed)))

@@ -9,7 +9,13 @@ import anyio
 
 from drapto._version import __version__
 from drapto.core.entries import RoutesSettled
-from drapto.core.errors import DraptoError, PublishError, ResourceError, ValidationFailedError
+from drapto.core.errors import (
+    DraptoError,
+    NoSavingError,
+    PublishError,
+    ResourceError,
+    ValidationFailedError,
+)
 from drapto.core.events import LeaksFound
 from drapto.core.job import EncodeResult
 from drapto.core.state import Fresh, JobIdentity, Resumed, may_be_published
@@ -77,17 +83,20 @@ async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> 
     job = replace(job, media=video.media)  # from here on a mended copy stands for a broken source
     async with encoders_of(job, video, decisions) as encoders:
         analysed = await analyse(job, video, decisions, encoders)
-        encoded = await encoders.finish(analysed.video, analysed.segments, analysed.plan)
+        encoded = await encoders.finish(
+            analysed.video, analysed.segments, analysed.analysis.scenes, analysed.plan
+        )
     await assemble(job, analysed, encoders.mux)
-    manifest = await validate(job, analysed, encoders.mux)
+    manifest = await validate(job, analysed, encoders.mux, encoded.quality)
     if not published:
         await require_unchanged_source(job)
     await publish(job, published=published)
     with anyio.CancelScope(shield=True):  # published is done
-        kept = await job.workshop.store.keep_manifest(manifest, job.request.output)
+        whole = manifest.model_copy(update={"stages": job.reporter.stage_times})
+        kept = await job.workshop.store.keep_manifest(whole, job.request.output)
     if kept is None:
         job.reporter.warn("The manifest could not be kept: its directory cannot be written to.")
-    settings = analysed.plan.settings
+    settings = manifest.settings
     analysis = job.state.checkpoint.analysis
     if analysis is not None:
         served = JobServed(analysed.video, analysis, analysed.segments, settings)
@@ -110,6 +119,7 @@ async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> 
         routes=job.state.checkpoint.routes or (),
         warnings=tuple(job.reporter.warnings),
         manifest=kept,
+        quality=manifest.quality,
     )
 
 
@@ -151,7 +161,7 @@ async def _end_badly(job: JobContext, error: BaseException) -> None:
         job.reporter.resumable
         or job.request.run.keep_work
         or isinstance(error, ValidationFailedError)
-    )
+    ) and not isinstance(error, NoSavingError)
     if not worth_keeping:
         _remove(job)
 

@@ -310,3 +310,7 @@ class LegacyEncoding(ParallelEncoding):
     def default_crf(self, encoder: Encoder, width: int) -> float:
         """25 up to 1920 wide, 29 above, whatever the encoder: the scripts know only one."""
         return 25.0 if width <= 1920 else 29.0
+
+    def steers(self, encoder: Encoder) -> bool:
+        """The scripts have an aim of their own: a CRF, or `legacy_vmaf_target`."""
+        return False

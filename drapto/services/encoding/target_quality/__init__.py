@@ -9,6 +9,7 @@ from drapto.services.encoding.target_quality.film import Attempt, Piece, complex
 from drapto.services.encoding.target_quality.goal import Goal
 from drapto.services.encoding.target_quality.learning import FinishedFilm, learnt
 from drapto.services.encoding.target_quality.ordinary import ORDINARY
+from drapto.services.encoding.target_quality.single import single_crf
 from drapto.services.encoding.target_quality.steps import (
     Done,
     Encode,
@@ -37,4 +38,5 @@ __all__ = [
     "Why",
     "complexity",
     "learnt",
+    "single_crf",
 ]

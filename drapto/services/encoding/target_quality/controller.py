@@ -1,7 +1,7 @@
 """Target quality as a pure state machine: which segment to encode next, at which CRF.
 
     control = Controller(Goal(target=95), prior=ORDINARY, pixels=1920 * 1080, film_frames=4000)
-    control = control.known(Piece(0, 120, spatial=22.0, temporal=2.5))    # as detection finds them
+    control = control.known(Piece(0, 120, complexity(4.4, 2.5)))         # as detection finds them
     control = control.all_known()
     step = control.next(workers=4)                                        # Encode(0, 31.25, …)
     control = control.begun(step)
@@ -10,13 +10,14 @@
 
 It promises: the same calls give the same answers, and the order in which results come in changes
 nothing; every piece is encoded, none more than `max_encodes` times; unless `strict`, no more than
-`max_extra` of the film's frames are encoded again; it always ends. There is no clock, no chance
+`Goal.extra_frames` are encoded again; it always ends. There is no clock, no chance
 and no file in here: bench/target_quality_sim.py and the encoding stage drive the same code.
 """
 
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -29,7 +30,7 @@ from drapto.services.encoding.target_quality.belief import FilmCurves, learn_cur
 from drapto.services.encoding.target_quality.curves import Prior, crf_grid
 from drapto.services.encoding.target_quality.film import Attempt, Piece
 from drapto.services.encoding.target_quality.goal import Goal
-from drapto.services.encoding.target_quality.outcome import outcome, projected_bytes
+from drapto.services.encoding.target_quality.outcome import kept, outcome, projected_bytes
 from drapto.services.encoding.target_quality.pilots import (
     KNOWN_BEFORE_START,
     PILOTS,
@@ -106,6 +107,11 @@ class Controller:
         if self.in_flight:
             return Wait()
         return Done(outcome(self.goal, self.pieces, self.attempts, self.allocation))
+
+    @cached_property
+    def kept(self) -> Mapping[int, Attempt]:
+        """The attempt to keep of every piece that has one, by index."""
+        return kept(self.goal, self.attempts)
 
     @cached_property
     def curves(self) -> FilmCurves:

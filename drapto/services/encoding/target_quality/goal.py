@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drapto.core.quality import Pool
@@ -10,6 +11,7 @@ MAX_VMAF = 100.0
 CRF_STEP = 0.25  # SVT-AV1 takes quarters
 FLOOR_BELOW_TARGET = 6.0  # VMAF: 6 is one 'just noticeable difference' (Netflix, 2018)
 STRICT_TOLERANCE = 0.5  # VMAF
+SHORT_FILM_PIECES = 8
 POOLED_TOLERANCE = 0.25  # VMAF; what lies within is not worth another encode
 
 
@@ -38,6 +40,17 @@ class Goal:
             raise ValueError(f"no CRF lies from {self.lowest_crf} to {self.highest_crf}")
         if any(crf % CRF_STEP for crf in (self.lowest_crf, self.highest_crf)):
             raise ValueError("the limits of the CRF must be whole quarters")
+
+    def extra_frames(self, pieces: Sequence[int]) -> int:
+        """How many frames may be encoded again in a film of pieces of so many frames.
+
+        A tenth of a film of few pieces is less than one of them, and its first encodes are guesses:
+        so one piece may be in any case, and of a short film two.
+        """
+        if not self.max_extra:
+            return 0
+        least = 2 if len(pieces) < SHORT_FILM_PIECES else 1
+        return max(int(self.max_extra * sum(pieces)), least * max(pieces))
 
     @property
     def lowest_scene(self) -> float:

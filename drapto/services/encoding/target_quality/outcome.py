@@ -122,8 +122,8 @@ def _missed_note(goal: Goal, got: float, allocation: Allocation) -> str:
     said = f"The film reaches VMAF {got:.1f} ({goal.pool}) instead of {goal.target:g}"
     if allocation.reached:
         return (
-            f"{said}: some segments came out worse than predicted, and no more than "
-            f"{goal.max_extra:.0%} of the frames may be encoded again (--max-extra)."
+            f"{said}: some segments came out worse than predicted, and no more of the film may be "
+            "encoded again (--max-extra)."
         )
     if allocation.level > goal.lowest_crf:
         return (
@@ -138,8 +138,8 @@ def _floor_note(goal: Goal, chosen: Mapping[int, Attempt], below: tuple[int, ...
     why = (
         f"CRF {goal.lowest_crf:g} is the lowest that is used"
         if len(at_lowest) == len(below)
-        else f"no more than {goal.max_extra:.0%} of the frames may be encoded again (--max-extra), "
-        f"and no segment more than {goal.max_encodes} times"
+        else "no more of the film may be encoded again (--max-extra), and no segment more than "
+        f"{goal.max_encodes} times"
     )
     return (
         f"{count(len(below), 'segment')} stayed below the floor of VMAF {goal.lowest_scene:g} "

@@ -75,7 +75,7 @@ class Second:
             encodes[index] += 1
         running = {encode.index for encode in self.in_flight}
         again = sum((encodes[piece.index] - 1) * piece.frames for piece in self.pieces)
-        left = int(self.goal.max_extra * sum(piece.frames for piece in self.pieces)) - again
+        left = self.goal.extra_frames([piece.frames for piece in self.pieces]) - again
         return tuple(
             row
             for row, piece in enumerate(self.pieces)

@@ -1,0 +1,163 @@
+"""What a job aims at, by what was asked, what the film is, and what this machine can measure."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from drapto.core.errors import MissingToolError, UsageError
+from drapto.core.interfaces import QualityMetric
+from drapto.core.job import EncodeOptions
+from drapto.core.media import ColorInfo, Track, TrackKind
+from drapto.core.quality import Metric, Pool
+from drapto.infrastructure.ffmpeg.metrics import metric_for
+from drapto.services.encoding.service import ParallelEncoding
+from drapto.services.encoding.steering import Aim, settle_aim
+from drapto.services.encoding.svt_av1 import SvtAv1
+from drapto.services.encoding.x26x import X264
+from drapto.services.legacy.adapter import LegacyEncoding
+
+SDR, PQ = ColorInfo(), ColorInfo(transfer="smpte2084", primaries="bt2020")
+SOURCE_BYTES = 1_000_000
+
+
+class Measurable:
+    """A machine that can measure all there is, or nothing."""
+
+    def __init__(self, *, can: bool = True) -> None:
+        self._can = can
+
+    async def usable(self, metric: Metric, *, neg: bool = False) -> QualityMetric:
+        if not self._can:
+            raise MissingToolError("There is no libvmaf.")
+        return metric_for(metric, neg=neg)
+
+
+def track(color: ColorInfo = SDR, width: int = 1920, height: int = 1080) -> Track:
+    return Track(
+        index=0,
+        kind=TrackKind.VIDEO,
+        codec="h264",
+        time_base=Fraction(1, 1000),
+        width=width,
+        height=height,
+        color=color,
+    )
+
+
+async def settled(
+    of: Track | None = None,
+    *,
+    encoder: Any = None,
+    encoding: type[ParallelEncoding] = ParallelEncoding,
+    can: bool = True,
+    **options: Any,
+) -> tuple[Aim | None, tuple[str, ...]]:
+    return await settle_aim(
+        EncodeOptions(**options),
+        of or track(),
+        encoder or SvtAv1(),
+        encoding(None, None),  # type: ignore[arg-type]
+        Measurable(can=can),
+        SOURCE_BYTES,
+    )
+
+
+async def test_sdr_up_to_1080p_is_brought_to_95() -> None:
+    aim, notes = await settled()
+    assert aim is not None
+    assert aim.goal is not None
+    assert (aim.goal.target, aim.goal.pool, aim.goal.lowest_scene) == (95.0, Pool.MEAN, 89.0)
+    assert aim.measuring(1920, 800).model == "vmaf_v0.6.1"
+    assert not notes
+
+
+@pytest.mark.parametrize(
+    ("of", "options"),
+    [
+        (track(PQ), {}),
+        (track(width=3840, height=2160), {}),
+        (track(), {"crf": 30.0}),
+        (track(), {"target_vmaf": "off"}),
+    ],
+    ids=["hdr", "4k", "crf", "off"],
+)
+async def test_otherwise_the_film_is_encoded_at_one_crf(of: Track, options: Any) -> None:
+    assert await settled(of, **options) == (None, ())
+
+
+async def test_a_number_holds_for_4k_with_the_model_made_for_it() -> None:
+    aim, _ = await settled(track(width=3840, height=2160), target_vmaf=93.0)
+    assert aim is not None
+    assert aim.goal is not None
+    assert aim.goal.target == 93.0
+    assert aim.measuring(3840, 2160).model == "vmaf_4k_v0.6.1"
+
+
+@pytest.mark.parametrize(
+    ("of", "more", "why"),
+    [
+        (track(PQ), {}, "no valid model for hdr10"),
+        (track(), {"encoder": X264()}, "svt-av1"),
+        (track(), {"encoding": LegacyEncoding}, "svt-av1"),
+    ],
+    ids=["hdr", "x264", "legacy"],
+)
+async def test_a_target_that_cannot_be_steered_by_is_named_or_refused(
+    of: Track, more: Any, why: str
+) -> None:
+    aim, notes = await settled(of, **more, target_vmaf=94.0)
+    assert aim is None
+    assert len(notes) == 1
+    assert why in notes[0]
+    with pytest.raises(UsageError, match="--strict"):
+        await settled(of, **more, target_vmaf=94.0, strict=True)
+
+
+async def test_what_is_only_the_default_is_dropped_without_a_word() -> None:
+    assert await settled(encoding=LegacyEncoding) == (None, ())
+    assert await settled(encoder=X264()) == (None, ())
+
+
+async def test_an_ffmpeg_without_libvmaf_is_an_error_only_where_it_was_asked_for() -> None:
+    aim, notes = await settled(can=False)
+    assert aim is None
+    assert "There is no libvmaf." in notes[0]
+    for asked in ({"target_vmaf": 95.0}, {"measure": True, "crf": 30.0}, {"strict": True}):
+        with pytest.raises(MissingToolError):
+            await settled(can=False, **asked)
+
+
+async def test_measuring_alone_steers_nothing_and_hdr_is_measured_by_what_is_valid_there() -> None:
+    aim, _ = await settled(crf=30.0, measure=True)
+    assert aim is not None
+    assert aim.goal is None
+    assert aim.measuring(640, 360).metric is Metric.VMAF
+    hdr, _ = await settled(track(PQ), measure=True)
+    assert hdr is not None
+    assert hdr.goal is None
+    assert hdr.measuring(640, 360).metric is Metric.XPSNR
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"crf": 30.0, "target_vmaf": 95.0},
+        {"crf": 30.0, "strict": True},
+        {"target_vmaf": "off", "strict": True},
+        {"target_vmaf": 90.0, "floor": 91.0},
+        {"floor": 96.0},
+    ],
+)
+async def test_what_contradicts_itself_is_refused(options: Any) -> None:
+    with pytest.raises(UsageError):
+        await settled(**options)
+
+
+async def test_the_size_that_is_allowed_is_a_share_of_the_source() -> None:
+    aim, _ = await settled(max_size_percent=40.0)
+    assert aim is not None
+    assert aim.goal is not None
+    assert aim.goal.max_bytes == 400_000
