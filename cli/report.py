@@ -59,7 +59,8 @@ def report(
             page = await anyio.to_thread.run_sync(render_film_page, made)
         write_page(page, out, kept, overwrite=overwrite)
         if made.no_stills:
-            say(f"No pictures are in the report. {made.no_stills}")
+            lacks = "Not every picture is" if made.stills else "No pictures are"
+            say(f"{lacks} in the report. {made.no_stills}")
         say(f"{summary(made)}. Written to {out}.")
         return 0
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio.to_thread
 
-from drapto.core.errors import DraptoError
+from drapto.core.errors import DraptoError, InputError
 from drapto.core.film_report import FilmReport, StillPair, middle_frame
 from drapto.core.manifest import Manifest
 from drapto.core.words import sentence, shortened
@@ -34,30 +35,37 @@ def page_beside(given: Path, manifest: Manifest) -> Path:
 async def report_film(
     settings: Settings, manifest: Manifest, tell: Callable[[str], None] = lambda _line: None
 ) -> FilmReport:
-    """With pictures where both files are what they were; else the report says why it has none.
+    """With pictures where both files are what they were; else the report says what is missing.
 
     `tell` hears what is under way. Raises nothing of what stands in the way of pictures.
     """
     report = FilmReport(manifest=manifest, at=datetime.now(UTC))
-    stills: dict[int, StillPair] = {}
-    why = "" if report.places else "The manifest holds no segments."
+    taken = _Taken() if report.places else _Taken(why="The manifest holds no segments.")
     try:
         if report.places:
-            await _take(settings, report, stills, tell)
-    except DraptoError as error:
-        why = sentence(shortened(error.message, _WHY_AT_MOST))
-    except OSError as error:
-        why = sentence(shortened(str(error), _WHY_AT_MOST))
-    return report.model_copy(update={"stills": stills, "no_stills": why})
+            await _take(settings, report, taken, tell)
+    except (DraptoError, OSError) as error:
+        taken.failed(error)
+    return report.model_copy(update={"stills": taken.stills, "no_stills": taken.why})
+
+
+@dataclass
+class _Taken:
+    """The pictures so far, and the first reason why one of them is missing."""
+
+    stills: dict[int, StillPair] = field(default_factory=dict)
+    why: str = ""
+
+    def failed(self, error: DraptoError | OSError) -> None:
+        said = error.message if isinstance(error, DraptoError) else str(error)
+        self.why = self.why or sentence(shortened(said, _WHY_AT_MOST))
 
 
 async def _take(
-    settings: Settings,
-    report: FilmReport,
-    stills: dict[int, StillPair],
-    tell: Callable[[str], None],
+    settings: Settings, report: FilmReport, taken: _Taken, tell: Callable[[str], None]
 ) -> None:
-    """Fill `stills`, so that a failure half-way leaves those that were taken."""
+    """One frame that cannot be decoded costs its own picture only; whatever else fails, all that
+    would come after it."""
     ffmpeg = find_ffmpeg(settings.ffmpeg)
     with tempfile.TemporaryDirectory(prefix="drapto-report-", dir=settings.work_dir) as scratch:
         pairs = StillPairs(report.manifest, ffmpeg, Path(scratch))
@@ -65,4 +73,7 @@ async def _take(
         await pairs.open()
         for number, segment in enumerate(report.places, start=1):
             tell(f"taking pictures: {number} of {len(report.places)}")
-            stills[segment.index] = await pairs.of(middle_frame(segment))
+            try:
+                taken.stills[segment.index] = await pairs.of(middle_frame(segment))
+            except InputError as error:
+                taken.failed(error)

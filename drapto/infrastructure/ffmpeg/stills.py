@@ -14,39 +14,36 @@ Tests: tests/infrastructure/ffmpeg/test_stills.py.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 from drapto.core.deinterlacing import Method
 from drapto.core.errors import InputError
-from drapto.core.field_filters import FieldStretch, field_filters
 from drapto.core.film_report import Still, StillPair
 from drapto.core.interfaces import SourceVideo
 from drapto.core.manifest import Manifest
-from drapto.core.media import ColorInfo, CropRect, DynamicRange, Track, TrackKind
-from drapto.core.opening import input_arguments
+from drapto.core.media import ColorInfo, Track, TrackKind
 from drapto.core.segments import VideoSettings
-from drapto.core.words import count
+from drapto.core.words import count, shortened
+from drapto.infrastructure.ffmpeg.footage import Footage
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.infrastructure.process import run_process
 
 WIDEST_PX, HIGHEST_PX = 1280, 960  # enough to judge a picture, little enough for twenty in a page
 DEADLINE_S = 300.0  # for one picture: two groups of pictures of 8K take a minute on two cores
 _JPEG_QUALITY = "3"  # ffmpeg's -q:v, 2 is best: no loss to be seen beside that of an AV1 encode
+_PIXEL_FORMAT = "yuv444p10le"  # nothing of either side is lost in it before it is scaled
 _HD_LINES = 720  # untagged pictures of fewer lines are BT.601, others BT.709: what players assume
 
 
 @dataclass(frozen=True)
 class _Side:
-    """One file: what to decode, and which part of it counts."""
+    """One file: what to decode and which part of it counts, and how a player turns it."""
 
-    video: SourceVideo
-    crop: CropRect | None
-
-    @property
-    def track(self) -> Track:
-        return self.video.track
+    footage: Footage
+    track: Track
 
 
 class StillPairs:
@@ -85,10 +82,13 @@ class StillPairs:
                     f"The {name} {video.origin.path} lists {count(len(video.index), 'frame')} and "
                     f"{frames} were encoded, so nobody can say which frame belongs to which."
                 )
-        self._sides = (_Side(source, settings.crop), _Side(output, None))
+        self._sides = (
+            _Side(Footage.of(source, settings.crop), source.track),
+            _Side(Footage.of(output), output.track),
+        )
 
     async def of(self, frame: int) -> StillPair:
-        """Errors: InputError if it cannot be decoded, ProcessFailedError, MissingToolError."""
+        """Errors: InputError if it cannot be decoded; ProcessFailedError past the deadline."""
         assert self._sides is not None, "open() comes first"
         source, output = self._sides
         return StillPair(
@@ -110,47 +110,37 @@ class StillPairs:
 
     async def _still(self, side: _Side, frame: int) -> Still:
         """Decodes from a key frame not far before; if that gives no picture, from the beginning."""
-        width, height = _shown_size(side.track, self._manifest.settings)
-        for seek_s in dict.fromkeys((_seek_s(side.video, frame), None)):
+        settings = self._manifest.settings
+        width, height = _shown_size(side.track, settings)
+        screen = [*_for_a_screen(settings), *_turned(side.track)]
+        said = ""
+        for seek_s in dict.fromkeys((_seek_s(side.footage, frame), None)):
             with tempfile.TemporaryDirectory(prefix="still-", dir=self._scratch) as folder:
                 file = Path(folder) / "still.jpg"
-                command = still_command(
-                    self._ffmpeg, side.video, side.crop, frame, self._manifest.settings, file,
-                    seek_s=seek_s,
-                )  # fmt: skip
-                what = f"Taking frame {frame} of {side.video.origin.path}"
-                await run_process(command, what=what, deadline_s=DEADLINE_S)
+                command = still_command(self._ffmpeg, side.footage, frame, screen, file, seek_s)
+                what = f"Taking frame {frame} of {side.footage.path}"
+                # Damage is told by the picture that is missing, not by the exit status.
+                ended = await run_process(command, what=what, deadline_s=DEADLINE_S, check=False)
                 if file.is_file():
                     return Still(jpeg=file.read_bytes(), width=width, height=height)
-        raise InputError(f"Frame {frame} of {side.video.origin.path} cannot be decoded.")
+                said = f" ffmpeg said: {shortened(ended.stderr_tail)}" if ended.stderr_tail else ""
+        raise InputError(f"Frame {frame} of {side.footage.path} cannot be decoded.{said}")
 
 
 def still_command(
     ffmpeg: Path,
-    video: SourceVideo,
-    crop: CropRect | None,
+    footage: Footage,
     frame: int,
-    settings: VideoSettings,
+    screen: Sequence[str],
     out: Path,
-    *,
     seek_s: float | None,
 ) -> list[str]:
     """Writes this one frame as a JPEG file; none if decoding begins too late for it."""
-    options = ["-copyts", "-noautorotate", "-reinit_filter", "0"]
-    if seek_s is not None:
-        options += ["-seek_timestamp", "1", "-noaccurate_seek", "-ss", f"{seek_s:.6f}"]
-    track = video.track
-    steps = [
-        *_one_frame(video, frame),
-        f"scale={track.width}:{track.height}",
-        *([f"crop={crop}:exact=1"] if crop is not None else []),
-        *_for_a_screen(settings.color, *_upright_size(settings), settings.height),
-        *_turned(track),
-    ]
+    graph = ",".join([footage.filters(frame, frame + 1, _PIXEL_FORMAT), *screen])
     return [
         *(str(ffmpeg), "-nostdin", "-hide_banner", "-v", "error", "-y"),
-        *input_arguments(video.path, *options),
-        *("-map", f"0:{video.stream_index}", "-vf", ",".join(steps), "-frames:v", "1"),
+        *footage.input(seek_s),
+        *("-map", f"0:{footage.stream_index}", "-vf", graph, "-frames:v", "1"),
         *("-c:v", "mjpeg", "-q:v", _JPEG_QUALITY, "-pix_fmt", "yuvj444p", "-update", "1"),
         *("-f", "image2", str(out)),
     ]
@@ -168,36 +158,16 @@ def _refuse_changed(name: str, path: Path, size_bytes: int) -> None:
         )
 
 
-def _seek_s(video: SourceVideo, frame: int) -> float | None:
+def _seek_s(footage: Footage, frame: int) -> float | None:
     """The time of a key frame before what is needed of the decoder; None for the beginning.
 
     One key frame earlier than needed: in some containers a seek lands behind its aim.
     """
-    fields = _fields(video, frame)
-    key = video.coded.key_before(frame if fields is None else fields.begins_at)
-    key = video.coded.key_before(key - 1) if key > 0 else 0
-    return video.coded.time_s(key) if key > 0 else None
-
-
-def _fields(video: SourceVideo, frame: int) -> FieldStretch | None:
-    work = video.deinterlacing
-    if work.is_off:
-        return None
-    return FieldStretch.of(video.coded, video.index, work, frame, frame + 1)
-
-
-def _one_frame(video: SourceVideo, frame: int) -> list[str]:
-    fields = _fields(video, frame)
-    if fields is None:
-        pts = video.index.pts
-        return [_trim(int(pts[frame]), int(pts[frame + 1]) if frame + 1 < len(pts) else None)]
-    track = video.track
-    whole = field_filters(fields, track.width or 0, track.height or 0, track.bit_depth or 8)
-    return [*whole, _trim(fields.shown_first_pts, fields.shown_end_pts)]
-
-
-def _trim(first_pts: int, end_pts: int | None) -> str:
-    return f"trim=start_pts={first_pts}" + ("" if end_pts is None else f":end_pts={end_pts}")
+    fields = footage.fields(frame, frame + 1)
+    index = footage.index if footage.coded is None else footage.coded
+    key = index.key_before(frame if fields is None else fields.begins_at)
+    key = index.key_before(key - 1) if key > 0 else 0
+    return index.time_s(key) if key > 0 else None
 
 
 def _upright_size(settings: VideoSettings) -> tuple[int, int]:
@@ -223,30 +193,38 @@ def _turned(track: Track) -> list[str]:
     return [*turn, "hflip"] if track.mirrored else turn
 
 
-def _for_a_screen(color: ColorInfo, width: int, height: int, lines: int) -> list[str]:
+def _for_a_screen(settings: VideoSettings) -> list[str]:
     """To the BT.601 full range of JPEG files, by the tags of the output for both sides.
 
     HDR is brought down with the Hable curve: not how a player would show it, but the same for both.
     """
+    color, (width, height) = settings.color, _upright_size(settings)
     size = f"w={width}:h={height}"
-    if color.transfer in _HDR_TRANSFERS and color.dynamic_range is not DynamicRange.SDR:
-        tags = f"tin={color.transfer}:pin={_known(color.primaries, 'bt2020')}"
-        tags += f":min={_known(color.matrix, 'bt2020nc')}"
+    if color.transfer in _HDR_TRANSFERS:
+        tags = f"tin={color.transfer}:pin=bt2020:min=bt2020nc:rin={_range(color)}"
         return [
             f"zscale={size}:{tags}:t=linear:npl=100:filter=lanczos",
             "format=gbrpf32le",
             "zscale=p=bt709",
             "tonemap=tonemap=hable:desat=0",
             "zscale=t=bt709:m=bt470bg:r=full",
-            "format=yuv444p,format=yuvj444p",
+            "format=yuv444p",
+            "format=yuvj444p",
         ]
-    matrix = color.matrix if color.matrix in _SCALE_MATRICES else None
-    usual = "bt709" if lines >= _HD_LINES else "smpte170m"
-    given = f"in_color_matrix={_SCALE_MATRICES.get(matrix or usual, 'bt709')}"
-    return [f"scale={size}:flags=lanczos:{given}:out_color_matrix=bt601:out_range=full"]
+    usual = "bt709" if settings.height >= _HD_LINES else "bt601"
+    given = f"in_color_matrix={_SCALE_MATRICES.get(color.matrix or '', usual)}"
+    return [
+        f"scale={size}:flags=lanczos:{given}:in_range={_range(color)}"
+        ":out_color_matrix=bt601:out_range=full"
+    ]
+
+
+def _range(color: ColorInfo) -> str:
+    return "full" if color.range == "pc" and color.matrix not in _RGB else "limited"
 
 
 _HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
+_RGB = ("gbr", "rgb")  # encoders are given such pictures as BT.709, limited range
 _SCALE_MATRICES = {  # H.273 names of matrices, and what ffmpeg's scale filter calls them
     "bt709": "bt709",
     "smpte170m": "bt601",
@@ -255,8 +233,5 @@ _SCALE_MATRICES = {  # H.273 names of matrices, and what ffmpeg's scale filter c
     "smpte240m": "smpte240m",
     "bt2020nc": "bt2020",
     "bt2020c": "bt2020",
+    **dict.fromkeys(_RGB, "bt709"),
 }
-
-
-def _known(tag: str | None, usual: str) -> str:
-    return usual if tag in (None, "unknown", "reserved") else str(tag)

@@ -23,7 +23,7 @@ from drapto.core.segments import VideoSettings
 from drapto.infrastructure.ffmpeg.probe import main_video, probe_file
 from drapto.infrastructure.ffmpeg.stills import HIGHEST_PX, WIDEST_PX, StillPairs
 from tests.film_manifests import film_manifest, track
-from tests.media import clips, film
+from tests.media import clips, film, odd
 
 FFMPEG = Path(imageio_ffmpeg.get_ffmpeg_exe())
 ALIKE = 4.0  # mean absolute difference, of 255: what JPEG and two conversions do to a test pattern
@@ -148,6 +148,20 @@ async def test_source_is_deinterlaced_as_it_was_for_the_encoder(
         nearest = [difference(picture_of(pair.source), frame) for frame in shown]
         assert int(np.argmin(nearest)) == pair.frame
         assert nearest[pair.frame] < ALIKE
+
+
+@pytest.mark.parametrize("make", [odd.rgb, odd.untagged_rgb], ids=lambda make: make.__name__)
+async def test_rgb_source_has_the_colours_of_its_output(
+    make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    source = make(tmp_path)
+    output = encoded(source, "scale=out_color_matrix=bt709:out_range=tv", "format=yuv444p")
+    (pair,) = await pairs_of(manifest_of(source, output, 12), [5], tmp_path)
+    for still in (pair.source, pair.output):
+        red = cv2.imdecode(np.frombuffer(still.jpeg, np.uint8), cv2.IMREAD_COLOR)
+        assert red is not None
+        blue_green_red = red[-8:, 8:16].mean(axis=(0, 1))  # the first bar of the pattern
+        assert np.abs(blue_green_red - (0, 0, 255)).max() < ALIKE
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270, "mirrored"])
