@@ -19,7 +19,7 @@ import numpy as np
 
 from drapto.core.manifest import Manifest, SegmentRecord
 from drapto.core.media import Value
-from drapto.core.quality import Floats
+from drapto.core.quality import Floats, Pool
 
 PLACES = 10  # shown with pictures
 _STEP_DIGITS = 6  # a score a rounding error above 100 begins no step of its own
@@ -96,6 +96,16 @@ class FilmReport(Value):
             return None
         beside = self.manifest.output_bytes - self.video_bytes
         return max(0, beside) + quality.single_crf.video_bytes
+
+    @property
+    def pooled(self) -> float | None:
+        """The film's score in the pool that its target is of; None if nothing was measured."""
+        quality = self.manifest.quality
+        if quality is None:
+            return None
+        film = quality.film
+        pools = {Pool.MEAN: film.mean, Pool.HARMONIC: film.harmonic, Pool.P5: film.p5}
+        return pools[quality.pool]
 
     @property
     def encoding_cpu_s(self) -> float:

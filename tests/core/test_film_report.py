@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drapto.core.film_report import PLACES, FilmReport, middle_frame
-from drapto.core.quality import SegmentQuality, SingleCrf
+from drapto.core.quality import Pool, SegmentQuality, SingleCrf
 from tests.film_manifests import film_manifest, measured_segments
 
 
@@ -103,3 +103,14 @@ def test_middle_frame_lies_within_its_segment() -> None:
         assert segment.start_frame <= middle_frame(segment) < segment.end_frame
     (one,) = measured_segments(1)
     assert middle_frame(one.model_copy(update={"start_frame": 7, "end_frame": 8})) == 7
+
+
+def test_film_is_judged_by_the_pool_of_its_target() -> None:
+    quality = film_manifest().quality
+    assert quality is not None
+    film = quality.film
+    wanted = {Pool.MEAN: film.mean, Pool.HARMONIC: film.harmonic, Pool.P5: film.p5}
+    assert len(set(wanted.values())) == 3
+    for pool, score in wanted.items():
+        assert report_on(quality=quality.model_copy(update={"pool": pool})).pooled == score
+    assert report_on(quality=None).pooled is None

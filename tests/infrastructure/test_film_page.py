@@ -212,7 +212,7 @@ def test_every_metric_is_named_with_its_unit(
     )
     text = words(render_film_page(report_on(film)))
     assert said in text
-    assert "The worst segment" in text
+    assert "The only segment" in text
 
 
 def test_film_measured_in_part_has_no_line_but_its_worst_segments() -> None:

@@ -14,12 +14,13 @@ from markupsafe import Markup
 
 from drapto.core.film_report import FilmReport, Still
 from drapto.core.manifest import ManifestRow, RowOutcome
-from drapto.core.quality import Metric
+from drapto.core.quality import Metric, Pool
 from drapto.core.words import count, duration, saving, sentence, size
 from drapto.infrastructure.report import film_plots
 from drapto.infrastructure.report.html import environment
 
 _DIGITS = {Metric.VMAF: 1, Metric.XPSNR: 1, Metric.SSIM: 4}
+_POOLS = {Pool.MEAN: "", Pool.HARMONIC: " as harmonic mean", Pool.P5: " of its worst 5 %"}
 _UNITS = {Metric.VMAF: "", Metric.XPSNR: " dB", Metric.SSIM: ""}
 
 
@@ -45,6 +46,7 @@ def render_film_page(report: FilmReport) -> str:
     made.globals |= {
         "score": lambda value: _score(value, metric),
         "metric": _name(metric) if quality else "score",
+        "pool": _POOLS[quality.pool] if quality else "",
         "summary": summary(report),
         "course_plot": lambda course: Markup(film_plots.course_plot(report, course)),
         "histogram_plot": lambda found: Markup(film_plots.histogram_plot(report, found)),
@@ -62,9 +64,10 @@ def summary(report: FilmReport) -> str:
     film = report.manifest
     quality, encoding_s = film.quality, report.stage_s("encoding")
     said = []
-    if quality is not None:
+    if quality is not None and report.pooled is not None:
         metric = quality.measuring.metric
-        said.append(f"{_name(metric)} {_score(quality.film.mean, metric)}")
+        score = _score(report.pooled, metric)
+        said.append(f"{_name(metric)} {score}{_POOLS[quality.pool]}")
     saved = film.source_bytes - film.output_bytes
     less = f"{size(saved)} saved, " if saved > 0 else ""
     said.append(f"{less}{saving(film.source_bytes, film.output_bytes)}")
