@@ -26,7 +26,8 @@ class FrameIndex:
     `pts` and `duration` are in units of `time_base`, shape (frames,), int64; `pts` strictly
     increases. `key` marks the frames a decoder can start from. `synthetic` says that the
     container carried no usable timestamps and these were made from the frame rate, so the
-    source cannot be addressed by time until it is rewrapped.
+    source cannot be addressed by time until it is rewrapped. `as_decoded` says that the frames are
+    those that the ffmpeg program decodes, which the packets do not tell: see core/decoded_times.py.
     """
 
     time_base: Fraction
@@ -34,6 +35,7 @@ class FrameIndex:
     duration: Int64Array
     key: BoolArray
     synthetic: bool = False
+    as_decoded: bool = False
     notes: tuple[str, ...] = field(default=())  # what had to be repaired, in plain words
 
     def __post_init__(self) -> None:

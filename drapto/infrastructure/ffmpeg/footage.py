@@ -18,6 +18,7 @@ from pathlib import Path
 import anyio.from_thread
 import anyio.to_thread
 
+from drapto.core.decoded_times import as_listed
 from drapto.core.deinterlacing import UNTOUCHED, Deinterlacing
 from drapto.core.errors import InputError
 from drapto.core.field_filters import FieldStretch, field_filters
@@ -120,12 +121,13 @@ class Footage:
 
     def _frames(self, start: int, end: int) -> list[str]:
         """Exactly frames [start, end), made of fields where the encoders make them so."""
-        fields = self.fields(start, end)
+        fields, index = self.fields(start, end), self.index
+        listed = as_listed((self.index if self.coded is None else self.coded).as_decoded)
         if fields is None:
-            first, index = int(self.index.pts[start]), self.index
-            return [_trim(first, None if end >= len(index) else int(index.pts[end]))]
+            end_pts = None if end >= len(index) else int(index.pts[end])
+            return [*listed, _trim(int(index.pts[start]), end_pts)]
         whole = field_filters(fields, self.width, self.height, self.bit_depth)
-        return [*whole, _trim(fields.shown_first_pts, fields.shown_end_pts)]
+        return [*listed, *whole, _trim(fields.shown_first_pts, fields.shown_end_pts)]
 
 
 async def output_footage(path: Path) -> Footage:

@@ -124,6 +124,7 @@ def index_from_decoded(index: FrameIndex, decoded_pts: Sequence[int]) -> FrameIn
         duration=durations(pts, last, fallback),
         key=np.isin(pts, index.pts[index.key]),
         synthetic=index.synthetic,
+        as_decoded=True,
         notes=(*index.notes, *filter(None, [_difference(index.pts, pts), spread])),
     )
 

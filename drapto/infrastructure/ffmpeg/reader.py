@@ -29,10 +29,10 @@ from drapto.core.analysis import FieldOrder
 from drapto.core.errors import InputError
 from drapto.core.interfaces import FieldSeries, ProgressCallback, SourceVideo
 from drapto.core.media import MediaInfo, Track, TrackKind
+from drapto.infrastructure.ffmpeg.decoded_times import decoded_times
 from drapto.infrastructure.ffmpeg.fields import field_series
 from drapto.infrastructure.ffmpeg.frames import (
     IndexedPackets,
-    decoded_pts,
     index_from_decoded,
     index_packets,
 )
@@ -74,11 +74,12 @@ class PyAvReader:
     async def corrected(self, video: SourceVideo) -> SourceVideo:
         """The same video with the index that decoding shows to be true.
 
-        Decodes once more, as carefully as the encoders' decoder does: a decoder that runs ahead
-        on several frames at once loses good frames around a damaged one. Errors: InputError.
+        Decodes once more, by the encoders' decoder: another one, or one that runs ahead on several
+        frames at once, makes other frames of a damaged place. Errors: InputError,
+        ProcessFailedError, MissingToolError.
         """
-        check = anyio.from_thread.check_cancelled
-        pts = await anyio.to_thread.run_sync(decoded_pts, video.path, video.stream_index, check)
+        base = video.index.time_base
+        pts = await decoded_times(video.path, video.stream_index, base, self._ffmpeg)
         if np.array_equal(pts, video.index.pts):
             return video
         index = index_from_decoded(video.index, pts)
