@@ -188,7 +188,7 @@ def _even_edges(low: float, high: float, most: int = 40) -> Floats:
     """At most so many equal steps of a round width over [low, high]."""
     span = max(high - low, abs(high) * 1e-6, 1e-9)
     power = 10.0 ** np.floor(np.log10(span / most))
-    steps = (power * factor for factor in (1, 2, 2.5, 5, 10))
+    steps = (power * factor for factor in (1, 2, 2.5, 5, 10, 20))
     step = next(step for step in steps if span / step <= most - 1)
     first = np.floor(round(low / step, _STEP_DIGITS))
     count = max(1, int(np.ceil(round(high / step, _STEP_DIGITS)) - first))
