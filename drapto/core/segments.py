@@ -80,6 +80,7 @@ class SegmentTask(Value):
     attempt: int = 0
     lp: int = 2  # SVT-AV1's level of parallelism for this run: its speed and memory, not its bytes
     measuring: Measuring | None = None  # what is measured of the result; None: nothing
+    complexity: tuple[float, float] | None = None  # spatial, temporal, as of core.analysis.Scene
 
     @property
     def seek_s(self) -> float | None:

@@ -26,6 +26,11 @@ def encoded_color(color: ColorInfo) -> ColorInfo:
 
 
 def input_arguments(task: SegmentTask) -> list[str]:
+    """The source as the only input, and its stream as the only one of the output."""
+    return [*source_arguments(task), "-map", f"0:{task.stream_index}"]
+
+
+def source_arguments(task: SegmentTask) -> list[str]:
     """Open the source at the seek point of this attempt; nothing but plain files is opened."""
     seek = [] if task.seek_s is None else ["-ss", f"{task.seek_s:.6f}"]
     options = [
@@ -34,7 +39,7 @@ def input_arguments(task: SegmentTask) -> list[str]:
         *("-reinit_filter", "0"),  # see filter_graph
         *seek,
     ]
-    return [*opening.input_arguments(task.source, *options), "-map", f"0:{task.stream_index}"]
+    return opening.input_arguments(task.source, *options)
 
 
 def filter_graph(task: SegmentTask, pixel_format: str) -> str:

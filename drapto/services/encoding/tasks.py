@@ -6,14 +6,18 @@ A task always names the range of the source. That a segment may also be a file o
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
+from drapto.core.analysis import Scene
 from drapto.core.field_filters import FieldStretch
 from drapto.core.interfaces import SourceVideo
 from drapto.core.media import FrameIndex
+from drapto.core.quality import Measuring
 from drapto.core.segments import Segment, SegmentTask, VideoSettings
 
 # Containers whose index leads ffmpeg straight to a key frame. In the others a seek may land
@@ -24,14 +28,56 @@ INDEXED_FORMATS = frozenset({"matroska", "webm", "mov", "mp4"})
 # would land on the previous key frame and decode a whole GOP for nothing.
 SEEK_BACKOFF_S = 3 / 23
 
+LEAST_MEASURED = 12  # frames of a segment, where it has as many
 EARLIER_S = 10.0  # the second attempt starts at a key frame at least this much earlier
 
 
 def make_tasks(
-    video: SourceVideo, segments: Sequence[Segment], settings: VideoSettings, segment_dir: Path
+    video: SourceVideo,
+    segments: Sequence[Segment],
+    settings: VideoSettings,
+    segment_dir: Path,
+    *,
+    scenes: Sequence[Scene] = (),
+    measuring: Measuring | None = None,
 ) -> tuple[SegmentTask, ...]:
-    """One task per segment: its shown frames, as timestamps of `video`."""
-    return tuple(_task(video, segment, settings, segment_dir) for segment in segments)
+    """One task per segment: its shown frames, as timestamps of `video`.
+
+    `scenes` are those that are known, in order; what is `measuring` is measured of each.
+    """
+    return tuple(
+        _task(video, segment, settings, segment_dir).model_copy(
+            update={
+                "measuring": measuring_of(segment, measuring),
+                "complexity": complexity_of(segment, scenes),
+            }
+        )
+        for segment in segments
+    )
+
+
+def complexity_of(segment: Segment, scenes: Sequence[Scene]) -> tuple[float, float] | None:
+    """Spatial and temporal, the mean of its scenes by their frames in it; None if unknown."""
+    first = max(0, bisect_right(scenes, segment.start, key=lambda scene: scene.start) - 1)
+    spatial = temporal = frames = 0.0
+    for scene in islice(scenes, first, None):
+        if scene.start >= segment.end:
+            break
+        shared = min(scene.end, segment.end) - max(scene.start, segment.start)
+        if shared > 0 and scene.has_complexity:
+            spatial += shared * scene.spatial_complexity
+            temporal += shared * scene.temporal_complexity
+            frames += shared
+    return (spatial / frames, temporal / frames) if frames else None
+
+
+def measuring_of(segment: Segment, measuring: Measuring | None) -> Measuring | None:
+    """Of a short segment more frames are measured: the mean of a few says little."""
+    if measuring is None:
+        return None
+    affordable = max(1, segment.frames // LEAST_MEASURED)
+    every = min(measuring.every, affordable if affordable % 2 else affordable - 1)
+    return measuring.model_copy(update={"every": every})
 
 
 def _task(
