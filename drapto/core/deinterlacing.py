@@ -25,7 +25,7 @@ from typing import Literal
 import numpy as np
 
 from drapto.core.analysis import FieldOrder, Interlacing, Scene, VideoAnalysis
-from drapto.core.frame_index import FrameIndex, Int64Array
+from drapto.core.frame_index import BoolArray, FrameIndex, Int64Array
 from drapto.core.media import Value
 from drapto.core.words import count
 
@@ -126,7 +126,7 @@ def shown_index(coded: FrameIndex, work: Deinterlacing) -> FrameIndex:
     if work.method is Method.BOB:
         return _of_fields(coded)
     if work.dropped:
-        return _without_repeats(coded, work.dropped)
+        return _without_repeats(coded, work)
     return coded
 
 
@@ -185,10 +185,11 @@ _FILM_TIME = {
 _QUARTERS = 4  # all of them lie on this grid
 
 
-def _without_repeats(coded: FrameIndex, dropped: tuple[int, ...]) -> FrameIndex:
-    out = np.array(dropped, dtype=np.int64)
+def _without_repeats(coded: FrameIndex, work: Deinterlacing) -> FrameIndex:
+    out = np.array(work.dropped, dtype=np.int64)
     kept = np.setdiff1d(np.arange(len(coded), dtype=np.int64), out)
-    quarters = _film_quarters(kept, out)
+    own, film = kept * _QUARTERS, _film_quarters(kept, out)
+    quarters = np.where(_lie_in(work.loose, kept), own, film)
     quarters[0] = 0  # the picture is there from the beginning
     ends = np.append(coded.pts, coded.pts[-1] + _last_step(coded))
     frame, rest = np.minimum(quarters // _QUARTERS, len(coded) - 1), quarters % _QUARTERS
@@ -219,6 +220,13 @@ def _film_quarters(kept: Int64Array, dropped: Int64Array) -> Int64Array:
             alone = (until == step) & (since > max(grid))
             quarters = np.where(alone, (kept - step) * _QUARTERS + time, quarters)
     return quarters
+
+
+def _lie_in(ranges: tuple[tuple[int, int], ...], frames: Int64Array) -> BoolArray:
+    """Which of `frames` lie in one of the ranges [start, end), which are in ascending order."""
+    borders = np.array(ranges, dtype=np.int64).reshape(-1)
+    inside: BoolArray = np.searchsorted(borders, frames, side="right") % 2 == 1
+    return inside
 
 
 def _last_step(coded: FrameIndex) -> int:

@@ -95,9 +95,21 @@ def test_video_between_film_keeps_its_own_times() -> None:
     assert (np.diff(shown.pts) > 0).all()
 
 
-@given(st.sets(st.integers(1, 59)), st.integers(1, 59))
-def test_any_frames_can_be_left_out(dropped: set[int], step: int) -> None:
-    work = Deinterlacing(method=Method.IVTC, dropped=tuple(sorted(dropped)))
+def test_loose_frames_keep_their_own_times_right_beside_film() -> None:
+    coded, film = coded_index(60), (2, 7, 12, 17, 42, 47, 52, 57)
+    loose = ((18, 41), (49, 50))
+    shown = shown_index(coded, Deinterlacing(method=Method.IVTC, dropped=film, loose=loose))
+    times = shown.pts * shown.time_base
+    for frame in (*range(18, 41), 49):
+        assert coded.pts[frame] * coded.time_base in times
+    assert coded.pts[43] * coded.time_base not in times
+
+
+@given(st.sets(st.integers(1, 59)), st.integers(1, 59), st.sets(st.integers(0, 60)))
+def test_any_frames_can_be_left_out(dropped: set[int], step: int, borders: set[int]) -> None:
+    ends = iter(sorted(borders))
+    loose = tuple(zip(ends, ends, strict=False))
+    work = Deinterlacing(method=Method.IVTC, dropped=tuple(sorted(dropped)), loose=loose)
     coded = coded_index(60, step=step, base=1000)
     shown = shown_index(coded, work)  # refuses times that do not increase
     kept = [n for n in range(60) if n not in dropped]
