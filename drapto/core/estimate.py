@@ -9,6 +9,7 @@ from typing import Protocol
 
 from drapto.core.interfaces import LumaFrame, SourceVideo
 from drapto.core.media import CropRect, Int64Array, MediaInfo, Value
+from drapto.core.tracks import TrackPlan
 
 COVERAGE = 0.8
 """Share of finished encodes that each range is meant to hold (bench/estimate.py counts them)."""
@@ -103,6 +104,14 @@ class WindowReader(Protocol):
         self, video: SourceVideo, start: int, end: int, *, max_height: int
     ) -> Iterator[LumaFrame]:
         """The coded frames [start, end), numbered as in the film. Errors: InputError."""
+        ...
+
+
+class AudioTrial(Protocol):
+    """Encodes excerpts of a track."""
+
+    async def bytes_per_s(self, media: MediaInfo, plan: TrackPlan, duration_s: float) -> float:
+        """What one second of the encoded track takes. `plan.audio` must not be None."""
         ...
 
 

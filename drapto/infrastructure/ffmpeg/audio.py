@@ -94,10 +94,14 @@ def encode_arguments(
         *opened,
         *("-af", filter_graph(encoding, start_s)),
         *("-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact"),
-        *("-c:a", "libopus", "-vbr", "on", "-b:a", str(encoding.bit_rate)),
-        *("-mapping_family", str(encoding.mapping_family)),
+        *codec_arguments(encoding),
         *("-f", "opus", "-y", file_url(out)),
     ]
+
+
+def codec_arguments(encoding: AudioEncoding) -> list[str]:
+    rate = ("-c:a", "libopus", "-vbr", "on", "-b:a", str(encoding.bit_rate))
+    return [*rate, "-mapping_family", str(encoding.mapping_family)]
 
 
 def filter_graph(encoding: AudioEncoding, start_s: Fraction) -> str:
