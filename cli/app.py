@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from cli import analyze, config, doctor, encode, flags, probe, report, shadow, verify
+from cli import analyze, config, doctor, encode, estimate, flags, probe, report, shadow, verify
 from cli.errors import INTERRUPTED, describe, say, show
 from cli.options import HELP_FLAGS, unwrapped
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 for _command in (
     encode.encode,
+    estimate.estimate,
     analyze.analyze,
     probe.probe,
     report.report,

@@ -59,6 +59,37 @@ def plan_work(inputs: Sequence[str], output: str) -> Work:
     return Work(plan, True)
 
 
+@dataclass(frozen=True)
+class Film:
+    """`name`: relative to what was given on the command line."""
+
+    path: Path
+    name: Path
+
+
+def find_videos(inputs: Sequence[str]) -> tuple[tuple[Film, ...], bool]:
+    """Every film that `plan_work` would encode, and whether they are a batch.
+
+    Raises InputError for a directory without videos, UsageError for a file that is given twice.
+    """
+    films: list[Film] = []
+    for source in map(_absolute, inputs):
+        if source.is_dir():
+            names = sorted(filter(is_video_name, find_files(source)))
+            films += [Film(source / name, name) for name in names]
+        else:
+            films.append(Film(source, Path(source.name)))
+    if not films:
+        raise InputError(
+            f"There is no video file in {', '.join(inputs)}.",
+            hint="Videos are known by their extension; name a file itself to have it tried anyway.",
+        )
+    for path in {film.path for film in films}:
+        if sum(film.path == path for film in films) > 1:
+            raise UsageError(f"{path} is given twice.", hint="Name every input once.")
+    return tuple(films), len(inputs) > 1 or _absolute(inputs[0]).is_dir()
+
+
 def _absolute(name: str) -> Path:
     """Absolute and free of '..', symbolic links left as they are."""
     return Path(os.path.abspath(name))  # noqa: PTH100  (Path.absolute keeps '..')
@@ -87,7 +118,7 @@ def _same(one: Path, other: Path) -> bool:
     return other.exists() and one.samefile(other)
 
 
-def find_files(root: Path, *, beside: Path) -> list[Path]:
+def find_files(root: Path, *, beside: Path | None = None) -> list[Path]:
     """Every file below `root`, relative to it, without hidden ones, work directories and
     `beside` (the output directory, which may lie inside). Raises OSError for an unreadable
     directory; symbolic links to directories are not followed."""
@@ -103,5 +134,6 @@ def find_files(root: Path, *, beside: Path) -> list[Path]:
     return found
 
 
-def _skip(directory: Path, output_dir: Path) -> bool:
-    return _same(directory, output_dir) or (directory / _WORK_DIRECTORY_MARK).exists()
+def _skip(directory: Path, output_dir: Path | None) -> bool:
+    is_output = output_dir is not None and _same(directory, output_dir)
+    return is_output or (directory / _WORK_DIRECTORY_MARK).exists()

@@ -48,6 +48,7 @@ from drapto.run import Run
 if TYPE_CHECKING:
     from drapto.bootstrap.services import Services
     from drapto.core.doctor import DoctorLine
+    from drapto.core.estimate import Estimate
     from drapto.core.quality import Metric
     from drapto.core.verification import Verification
 
@@ -156,6 +157,30 @@ class Drapto:
         """What `encode` would do: the plan, and a `command_planned` event for every command."""
         request = self._request(source, output, options, run, overrides)
         return await self._open.plan(request, self._sinks)
+
+    async def estimate(
+        self,
+        source: AnyPath,
+        *,
+        options: EncodeOptions | None = None,
+        run: RunOptions | None = None,
+        windows: int | None = None,
+        sheet: AnyPath | None = None,
+        **overrides: Any,
+    ) -> Estimate:
+        """What `encode` into a Matroska file would come to, from a few windows of the film.
+
+        `windows`: how many; by default 8 to 24, by the film's length. `sheet`: a PNG to write, of
+        stills with the crop drawn in. Errors: as `encode`'s, and UsageError for another `sheet`.
+        """
+        if windows is not None and windows < 1:
+            raise UsageError(f"Nothing can be said of a film from {windows} windows of it.")
+        if sheet is not None and Path(sheet).suffix.lower() != ".png":
+            raise UsageError(f"The contact sheet {sheet} is no .png file.")
+        path = _absolute(source)
+        request = self._request(path, path.with_suffix(".mkv"), options, run, overrides)
+        out = None if sheet is None else _absolute(sheet)
+        return await self._open.estimate(request, windows=windows, sheet=out)
 
     async def analyze(self, source: AnyPath, options: EncodeOptions | None = None) -> Analysis:
         """Probe, detect and plan segments, without writing anything. Errors: InputError."""

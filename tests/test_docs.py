@@ -25,6 +25,7 @@ PRINTED = {
     "Events": r"segment 0: \d+ frames\n(segment \d+: \d+ frames\n)*done: \d+ segments\n",
     "Stopping and going on": r"stopped\ndone, \d+ of \d+ segments were there already\n",
     "Errors": r"exit code 3: .*missing\.mkv.*\n",
+    "Estimating": r"\d+ to \d+ bytes, \d+ s\n",
     "Looking without encoding": (
         r"matroska,webm \['h264', 'aac'\]\n72 frames at 24 per second\n"
         r"cuts at frames \(.*\) crop None\n\d+ segments\n"

@@ -34,6 +34,7 @@ from drapto.services.rollback import RollbackManager
 from drapto.services.router import StageRouter
 
 if TYPE_CHECKING:
+    from drapto.core.estimate import Estimate
     from drapto.core.shadow_task import ShadowTask
     from drapto.services.shadow import ShadowRunner
 
@@ -59,6 +60,16 @@ class Services:
         orchestrator = await self._ready()
         needed_encoder(request.options, self._binary)
         return await orchestrator.plan(request, Everyone(sinks))
+
+    async def estimate(
+        self, request: JobRequest, *, windows: int | None, sheet: Path | None
+    ) -> Estimate:
+        from drapto.bootstrap.estimating import make_estimator
+
+        await self._ready()
+        needed_encoder(request.options, self._binary)
+        estimator = make_estimator(self._settings, self._binary, self._resources)
+        return await estimator.estimate(request, windows=windows, sheet=sheet)
 
     async def analyze(
         self, source: Path, options: EncodeOptions

@@ -12,6 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from drapto.core.analysis import VideoAnalysis
 from drapto.core.doctor import DoctorLine
+from drapto.core.estimate import Estimate
 from drapto.core.events import Event
 from drapto.core.json_text import dumps
 from drapto.core.media import MediaInfo
@@ -54,7 +55,7 @@ def reachable(roots: tuple[type[BaseModel], ...]) -> set[type[BaseModel]]:
     return found
 
 
-PRINTED = (MediaInfo, VideoAnalysis, OfflineComparison, ShadowReport, Verification)
+PRINTED = (MediaInfo, VideoAnalysis, OfflineComparison, ShadowReport, Verification, Estimate)
 VALUES = reachable((*EVENTS, *PRINTED)) | {*PRINTED, DoctorLine}
 
 
