@@ -4,6 +4,7 @@
     async with crew.place() as size:
         …                              # an encoder dies for want of memory
     crew.too_big(size)                 # from now on two
+    crew.acquit()                      # again as many as before, if that was only suspected
 
 Test: tests/services/encoding/test_crew.py.
 """
@@ -27,6 +28,7 @@ class Crew:
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self._proven = size  # what memory is known to be enough for, or not known not to be
         self._inside = 0
         self._left = anyio.Event()
 
@@ -41,11 +43,12 @@ class Crew:
             yield self.size
         finally:
             self._inside -= 1
-            self._left.set()
-            self._left = anyio.Event()
+            self._wake()
 
-    def too_big(self, size: int) -> bool:
+    def too_big(self, size: int, *, proven: bool = True) -> bool:
         """Go on with half of so many. False if one encoder alone was too many already.
+
+        Not `proven`: an encoder only died as those do that get no memory.
 
         Encoders that began in a bigger crew than there is now die for what has been mended
         already: for them nothing changes.
@@ -53,4 +56,15 @@ class Crew:
         if size == 1:
             return False
         self.size = min(self.size, max(1, size // 2))
+        if proven:
+            self._proven = min(self._proven, self.size)
         return True
+
+    def acquit(self) -> None:
+        """It was not memory: take back what was only suspected, and let in those who wait."""
+        self.size = self._proven
+        self._wake()
+
+    def _wake(self) -> None:
+        self._left.set()
+        self._left = anyio.Event()

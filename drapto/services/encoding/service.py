@@ -4,7 +4,9 @@ Promised: as many encoders at once as there are workers; a segment with the wron
 frames, or whose encoder failed, is tried again from an earlier starting point and at last by
 decoding from the beginning; then the job fails with the reason of every attempt. An encoder that
 got no memory is tried again in a smaller crew, which costs none of the attempts; only where one
-alone does not get enough does the job fail. A full disk or a missing program is not tried again.
+alone does not get enough does the job fail. One that crashes twice may have got none either; if it
+does so alone, too, the crew is as big again as before. A full disk or a missing program is not
+tried again.
 
 Contract suite: tests/services/test_encoding_contract.py.
 """
@@ -83,6 +85,7 @@ class ParallelEncoding:
         number = task.segment.index
         reasons: list[str] = []
         failure: ProcessFailedError | None = None
+        acquitted = False  # its crashes are not for want of memory
         while task.attempt < len(task.seeks_s):
             try:
                 async with crew.place() as size, self._slots.admit(task):
@@ -92,12 +95,17 @@ class ParallelEncoding:
             except ProcessFailedError as error:
                 again = failure is not None and _crashed(failure) and _crashed(error)
                 failure = error
-                no_memory = isinstance(error, OutOfMemoryError) or again
-                if no_memory and (crew.too_big(size) or task.lp > 1):
+                proven = isinstance(error, OutOfMemoryError)
+                suspected = again and not acquitted
+                if (proven or suspected) and (crew.too_big(size, proven=proven) or task.lp > 1):
                     task = task.model_copy(update={"lp": 1})
                     on_retry(number, task.attempt, f"{error.brief} {_smaller(crew)}")
                     continue
                 reasons.append(error.brief)
+                if suspected and not proven:
+                    acquitted = True
+                    crew.acquit()
+                    reasons[-1] += f" {_as_before(crew)}"
             else:
                 if done.frames == task.segment.frames:
                     self._slots.observe(task, done)
@@ -126,6 +134,10 @@ def _crashed(error: ProcessFailedError) -> bool:
 
 def _smaller(crew: Crew) -> str:
     return f"From now on {count(crew.size, 'encoder')} at a time."
+
+
+def _as_before(crew: Crew) -> str:
+    return f"It did so alone, too, for no want of memory: {count(crew.size, 'encoder')} at a time."
 
 
 def with_lp_for_the_end(task: SegmentTask, left: int | None, workers: int) -> SegmentTask:

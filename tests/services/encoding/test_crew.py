@@ -15,6 +15,26 @@ async def test_crew_that_is_too_big_is_halved_down_to_one() -> None:
     assert sizes == [2, 1]
 
 
+async def test_crew_that_was_only_suspected_is_as_big_as_before_and_those_who_wait_get_in() -> None:
+    crew = Crew(8)
+    crew.too_big(8)
+    crew.too_big(4, proven=False)
+    crew.too_big(2, proven=False)
+    began: list[int] = []
+
+    async def work() -> None:
+        async with crew.place() as size:
+            began.append(size)
+
+    async with crew.place(), anyio.create_task_group() as group:
+        group.start_soon(work)
+        await anyio.wait_all_tasks_blocked()
+        assert began == []
+        crew.acquit()
+        await anyio.wait_all_tasks_blocked()
+        assert began == [4]
+
+
 async def test_encoders_of_the_bigger_crew_that_die_later_change_nothing_more() -> None:
     crew = Crew(8)
     assert crew.too_big(8)

@@ -85,6 +85,22 @@ async def test_where_one_encoder_alone_gets_no_memory_the_job_fails_and_says_so(
     assert "Give it more memory" in caught.value.hint
 
 
+async def test_crashes_that_come_alone_too_cost_the_others_no_place_in_the_end(
+    video: SourceVideo, tmp_path: Path
+) -> None:
+    script = f'case "$*" in *" -ss "*00001*) kill -SEGV $$ ;; esac\nexec "{find_ffmpeg()}" "$@"'
+    run = Run(ffmpeg=wrapper(tmp_path, script))
+    first, second = tasks_for(video, tmp_path, 0, 48, 72)
+    seeks_s = (2.0, 1.0, 0.5, None)  # only from the beginning does the decoder survive
+    await run((first, second.model_copy(update={"seeks_s": seeks_s, "lp": 2})), workers=4)
+    assert [done.frames for done in sorted(run.done, key=lambda d: d.segment.index)] == [48, 24]
+    crews = [reason.rpartition(". ")[2] for _, attempt, reason in run.retries if attempt]
+    assert crews[1:3] == ["From now on 2 encoders at a time.", "From now on 1 encoder at a time."]
+    assert "no want of memory: 4 encoders at a time" in crews[3]
+    assert all("at a time" not in said for said in crews[4:])
+    assert [attempt for _, attempt, _ in run.retries] == [1, 1, 1, 2, 3]
+
+
 async def test_encoder_that_crashes_once_costs_no_other_its_place(
     video: SourceVideo, tmp_path: Path
 ) -> None:
