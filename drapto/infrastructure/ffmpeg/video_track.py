@@ -89,13 +89,9 @@ async def write_video_track(
     """
     stop = threading.Event()
     try:
-        work = partial(_write, segments, index, out, sample_aspect_ratio, stop)
+        work = partial(_write, segments, index, out, sample_aspect_ratio, dolby_vision, stop)
         track = await anyio.to_thread.run_sync(work)
-        if dolby_vision is not None:
-            await anyio.to_thread.run_sync(add_record, out, dolby_vision)
-        return track.model_copy(
-            update={"start_s": track.start_s - late_s, "dolby_vision": dolby_vision}
-        )
+        return track.model_copy(update={"start_s": track.start_s - late_s})
     finally:
         stop.set()  # a task cancelled from outside anyio leaves the thread: let it end
 
@@ -127,6 +123,7 @@ def _write(
     index: FrameIndex,
     out: Path,
     aspect: Fraction | None,
+    dolby_vision: DolbyVision | None,
     stop: threading.Event,
 ) -> VideoTrackFile:
     parts = [_read_part(encoded, stop) for encoded in segments]
@@ -141,6 +138,8 @@ def _write(
     try:
         times = _Times(pts, dts, index.duration * ticks, Fraction(1, timescale))
         _mux_parts(parts, times, partial_file, inline, aspect, stop)
+        if dolby_vision is not None:
+            add_record(partial_file, dolby_vision)
         give_name(partial_file, out)
     except InterruptedError:
         raise
@@ -156,6 +155,7 @@ def _write(
         inline_parameter_sets=bool(inline),
         last_pts=int(pts[-1]),
         last_duration=int(index.duration[-1]) * ticks,
+        dolby_vision=dolby_vision,
     )
 
 

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drapto.core.errors import SegmentFailedError
-from drapto.core.media import FrameIndex
+from drapto.core.media import DolbyVision, FrameIndex
 from drapto.core.segments import EncodedSegment, Segment
 from drapto.infrastructure.ffmpeg.decode import decode_segment
 from drapto.infrastructure.ffmpeg.parameter_sets import ParameterSets
+from drapto.infrastructure.ffmpeg.probe import probe_file
 from drapto.infrastructure.ffmpeg.video_track import (
     decode_times,
     timescale_of,
@@ -141,6 +142,20 @@ async def test_segments_that_changed_after_they_were_decoded_are_refused_by_name
     with pytest.raises(SegmentFailedError, match=r"Segment 00000 .*not what was encoded"):
         await write_video_track([first, second], index, tmp_path / "video.mp4")
     assert not (tmp_path / "video.mp4").exists()
+
+
+async def test_track_has_its_record_when_it_gets_its_name_or_does_not_get_it(
+    vfr: Path, tmp_path: Path
+) -> None:
+    index = frame_index(vfr)
+    record = DolbyVision(profile=10, level=1, compatibility_id=4)
+    segments = encode_all(vfr, index, tmp_path, cuts=(), encoder=X264)
+    with pytest.raises(ValueError, match="no b'av01'"):  # the record belongs to AV1
+        await write_video_track(segments, index, tmp_path / "video.mp4", dolby_vision=record)
+    assert not list(tmp_path.glob("video*"))
+    segments = encode_all(vfr, index, tmp_path, cuts=(), encoder=AV1)
+    track = await write_video_track(segments, index, tmp_path / "video.mp4", dolby_vision=record)
+    assert probe_file(track.path).tracks[0].color.dolby_vision == record
 
 
 async def test_unreadable_segment_is_refused_by_name(tmp_path: Path) -> None:
