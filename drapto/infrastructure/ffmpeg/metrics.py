@@ -174,8 +174,13 @@ class Ssim:
 
 
 def _numbered(frame_rate: Fraction) -> str:
-    """Frame n at n / rate seconds: pairs are made by number, whatever the timestamps were."""
-    return f"settb={frame_rate.denominator}/{frame_rate.numerator},setpts=N"
+    """Frame n at n / rate seconds: pairs are made by number, whatever the timestamps were.
+
+    Tags of colour go: where those of two inputs differ, ffmpeg converts one side to the other's,
+    also from 'unknown' (identical pictures then have an SSIM of 0.97).
+    """
+    clock = f"settb={frame_rate.denominator}/{frame_rate.numerator},setpts=N"
+    return f"{clock},setparams=colorspace=unknown:range=unknown"
 
 
 def _lines(log: bytes, line: re.Pattern[bytes]) -> list[float]:

@@ -52,6 +52,7 @@ def measured(
         )
     )  # fmt: skip
     argv = [FFMPEG, "-nostdin", "-v", "error", "-lavfi", graph, "-f", "null", "-"]
+    (work / "log").unlink(missing_ok=True)
     done = subprocess.run(argv, cwd=work, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return metric.scores((work / "log").read_bytes(), measuring)
@@ -114,6 +115,14 @@ def test_frames_are_paired_by_number_whatever_their_times(
         metric, tmp_path, "gblur=1,setpts='N*N+77'", frame_rate=Fraction(rate)
     )  # fmt: skip
     assert moved == straight
+
+
+@every_metric
+@pytest.mark.parametrize("tags", ["colorspace=bt709", "colorspace=bt2020nc:range=tv", "range=pc"])
+def test_tags_of_colour_change_no_score(metric: QualityMetric, tags: str, tmp_path: Path) -> None:
+    """ffmpeg would convert one side to the tags of the other, without a word."""
+    for said in (f"gblur=1,setparams={tags}", f"setparams={tags},gblur=1"):
+        assert measured(metric, tmp_path, said) == measured(metric, tmp_path, "gblur=1")
 
 
 @every_metric
