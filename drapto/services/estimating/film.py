@@ -42,6 +42,11 @@ class Film:
         cuts = self._cuts_per_frame(windows)
         return max(1 / self.frames, self.segments_per_frame(windows) - cuts)
 
+    def far_from_key(self, windows: Sequence[Seen]) -> float:
+        """Share of the film's frames that are further from their key frame than in any window."""
+        length = sum(seen.window.frames for seen in windows) / len(windows)
+        return max(0.0, 1 - length * self.segments_per_frame(windows))
+
     def segments_if_few(self, windows: Sequence[Seen], cores: int) -> int | None:
         """None: more than there are cores. A film of few segments gets fewer, larger workers."""
         if self.frames >= self.longest_segment * cores:

@@ -34,6 +34,12 @@ from drapto.services.encoding.target_quality.curves import VMAF_LIMIT, Floats, P
 from drapto.services.estimating.calibration import weights
 from drapto.services.estimating.film import Film, Seen
 
+# How much more the frames of long segments take than those of a window, which are all near to its
+# key frame; per share of frames that are further from one than a window is long. Measured on 8
+# stretches of 144 frames, as one encode and as three windows each, at presets 8 and 13 and CRF 25
+# and 35: 2 to 14 %, on average 5.5 % at a share of 2/3. VMAF differs by 0.0 at preset 8.
+FAR_FROM_KEY = 0.08
+
 # Standard deviations (of logarithms) of finished encodes around estimates that knew all windows.
 MODEL_ERROR = 0.06  # bytes
 GAP_MODEL_ERROR = 0.03  # 103 - VMAF
@@ -156,11 +162,12 @@ def _parts(film: Film, windows: Sequence[Seen]) -> Floats:
 
 def _rates(film: Film, trials: Sequence[Trial]) -> Floats:
     """(n,) bytes that one frame like those of each window takes in the film."""
-    splits = film.splits_per_frame([trial.seen for trial in trials])
+    seen = [trial.seen for trial in trials]
+    splits, more = film.splits_per_frame(seen), 1 + FAR_FROM_KEY * film.far_from_key(seen)
     rates = []
     for trial in trials:
         ordinary = (trial.size_bytes - trial.key_bytes) / max(trial.frames - 1, 1)
-        rates.append(ordinary * (1 - splits) + trial.key_bytes * splits)
+        rates.append(more * ordinary * (1 - splits) + trial.key_bytes * splits)
     return np.asarray(rates, dtype=np.float64)
 
 

@@ -15,7 +15,7 @@ from drapto.core.estimate import Range, Window
 from drapto.core.quality import SegmentQuality
 from drapto.services.encoding.target_quality import ORDINARY, Goal
 from drapto.services.estimating.film import Film, Seen
-from drapto.services.estimating.prediction import Trial, next_crfs, predict
+from drapto.services.estimating.prediction import FAR_FROM_KEY, Trial, next_crfs, predict
 from drapto.services.estimating.windows import WINDOW_FRAMES, choose_windows
 
 FILM = Film(frames=40_000, pixels=640 * 360, shortest_segment=24, longest_segment=240)
@@ -106,9 +106,10 @@ def test_a_film_tried_whole_leaves_no_doubt_of_sampling() -> None:
 
 
 def test_bytes_of_key_frames_are_counted_as_often_as_the_film_has_them() -> None:
-    """Ten seconds of 24 frames and no cut: one key frame in 240, and not one in 48."""
+    """Ten seconds of 24 frames and no cut: one key frame in 240, and not one in 48; and four of
+    five of the others are further from it than in any window."""
     found = predict(FILM, trials(8, spread=0), None, ORDINARY)
-    a_frame = 900 * (239 + 5) / 240
+    a_frame = 900 * (239 * (1 + 0.8 * FAR_FROM_KEY) + 5) / 240
     assert found.video_bytes.likely == pytest.approx(FILM.frames * a_frame, rel=0.001)
 
 
