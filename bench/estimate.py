@@ -59,6 +59,7 @@ class Row:
     video_bytes: Compared
     output_bytes: Compared
     wall_s: Compared
+    cpu_s: Compared
     vmaf: Compared | None
     cost: float  # CPU time of the estimate / CPU time of the encode
     sampled: float  # frames of the windows / frames
@@ -155,6 +156,7 @@ def _row(
         video_bytes=Compared(**found["video_bytes"], real=sum(sizes.values())),
         output_bytes=Compared(**found["output_bytes"], real=result["output_bytes"]),
         wall_s=Compared(**found["wall_s"], real=result["wall_s"]),
+        cpu_s=Compared(**found["cpu_s"], real=encoded.cpu_s),
         vmaf=vmaf,
         cost=tried.cpu_s / encoded.cpu_s,
         sampled=found["sampled_frames"] / found["frames"],
@@ -166,14 +168,16 @@ def _print_row(row: Row, *, is_first: bool) -> None:
         print(
             f"{'film':<22} {'frames':>6} {'tried':>6} {'cost':>6} {'CRF':>6}   "
             f"{'bytes: predicted (range)':<36} {'real':>11} {'error':>8}   "
-            f"{'time: predicted, real':<20} {'error':>7}   VMAF: predicted, real"
+            f"{'time: predicted, real':<20} {'error':>7}    "
+            f"{'CPU: predicted, real':<20} {'error':>7}    VMAF: predicted, real"
         )
-    size, wall = row.output_bytes, row.wall_s
+    size, wall, cpu = row.output_bytes, row.wall_s, row.cpu_s
     spoken = f"{size.likely:,.0f} ({size.low:,.0f} to {size.high:,.0f})"
     line = (
         f"{row.film[:22]:<22} {row.frames:>6} {row.sampled:>6.1%} {row.cost:>6.1%} {row.crf:>6.2f}"
         f"   {spoken:<36} {size.real:>11,.0f} {size.error:>+7.1%}{_mark(size)}   "
-        f"{wall.likely:>7.1f} s, {wall.real:>6.1f} s   {wall.error:>+6.1%}{_mark(wall)}"
+        f"{wall.likely:>7.1f} s, {wall.real:>6.1f} s   {wall.error:>+6.1%}{_mark(wall)}   "
+        f"{cpu.likely:>7.1f} s, {cpu.real:>6.1f} s   {cpu.error:>+6.1%}{_mark(cpu)}"
     )
     if row.vmaf is not None:
         error = row.vmaf.likely - row.vmaf.real
@@ -187,7 +191,7 @@ def _mark(compared: Compared) -> str:
 
 def _print_summary(rows: list[Row]) -> None:
     print()
-    for name in ("video_bytes", "output_bytes", "wall_s"):
+    for name in ("video_bytes", "output_bytes", "wall_s", "cpu_s"):
         figures: list[Compared] = [getattr(row, name) for row in rows]
         _say(name, [figure.error for figure in figures], figures, "{:.1%}")
     measured = [row.vmaf for row in rows if row.vmaf is not None]
