@@ -12,7 +12,6 @@ Tests: tests/infrastructure/ffmpeg/test_metadata_insertion.py.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -24,12 +23,13 @@ import anyio.to_thread
 from drapto.core import t35
 from drapto.core.bits import BitsError
 from drapto.core.dynamic_metadata import FrameMetadata
-from drapto.core.errors import ResourceError, SegmentFailedError
+from drapto.core.errors import SegmentFailedError
 from drapto.core.opening import file_url
 from drapto.core.segments import SegmentTask
 from drapto.infrastructure.ffmpeg.metadata_reading import of_segment
 from drapto.infrastructure.ffmpeg.obu import with_metadata
 from drapto.infrastructure.ffmpeg.opening import open_container
+from drapto.infrastructure.files import cleared, translate
 
 if TYPE_CHECKING:
     import av
@@ -43,7 +43,8 @@ async def insert(task: SegmentTask, written: Path) -> None:
 
     A file that is no such thing, or has another number of frames, stays as it is: counting its
     frames is what tells. Errors: InputError if the source cannot be read; ResourceError on a full
-    disk; SegmentFailedError if the file cannot be written. Cancellable.
+    disk, PublishError on one that may not be written to; SegmentFailedError if a frame cannot be
+    given its metadata. Cancellable.
     """
     await anyio.to_thread.run_sync(partial(_insert, task, written))
 
@@ -52,17 +53,18 @@ def _insert(task: SegmentTask, written: Path) -> None:
     import av
 
     frames = of_segment(task, anyio.from_thread.check_cancelled)
-    marked = written.with_suffix(f".marked{written.suffix}")
+    marked = cleared(written.with_suffix(f".marked{written.suffix}"))
     try:
         with open_container(written) as source:
             stream = source.streams.video[0]
+            if stream.codec.canonical_name != "av1":
+                return
             packets = [packet for packet in source.demux(stream) if packet.size]
-            units = _marked(packets, frames)
-            if units is not None:
-                _write(marked, stream, packets, units)
+            if _can_be_paired(packets, frames):
+                _write(marked, stream, packets, _marked(packets, frames, task))
                 marked.replace(written)
-    except (av.error.FFmpegError, IndexError, BitsError):
-        return  # no AV1 that can be read
+    except (av.error.FFmpegError, IndexError):
+        return  # nothing that can be read
     finally:
         marked.unlink(missing_ok=True)
 
@@ -82,27 +84,41 @@ def _write(
             copy = target.add_stream_from_template(stream, opaque=True)
             for packet, unit in zip(packets, units, strict=True):
                 target.mux_one(_copied(packet, unit, copy))
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise ResourceError(
-                f"The metadata of {marked.name} cannot be written: no space is left in "
-                f"{marked.parent}.",
-                hint="Free some space, or name another work directory.",
-            ) from error
+    except OSError as error:  # libavformat's own of the disk among them
+        raise translate(error, f"The segment with its metadata, {marked}, cannot be written") from (
+            error
+        )
+    except (av.error.FFmpegError, ValueError) as error:
         raise SegmentFailedError(
             f"The frames' metadata cannot be written into {marked}: {error}."
         ) from error
 
 
-def _marked(
+def _can_be_paired(
     packets: Sequence[av.Packet[VideoStream]], frames: Sequence[FrameMetadata]
-) -> list[bytes] | None:
-    """The packets' new bytes; AV1 stores temporal units in the order they are shown."""
+) -> bool:
+    """A packet for every frame; AV1 stores temporal units in the order they are shown."""
     times = [packet.pts for packet in packets if packet.pts is not None]
-    if not len(packets) == len(frames) == len(times) or times != sorted(set(times)):
-        return None
-    pairs = zip(packets, frames, strict=True)
-    return [with_metadata(bytes(packet), frame.messages, _OURS) for packet, frame in pairs]
+    return len(packets) == len(frames) == len(times) and times == sorted(set(times))
+
+
+def _marked(
+    packets: Sequence[av.Packet[VideoStream]], frames: Sequence[FrameMetadata], task: SegmentTask
+) -> list[bytes]:
+    """The packets' new bytes. Errors: SegmentFailedError, naming the frame."""
+    units = []
+    for number, (packet, frame) in enumerate(zip(packets, frames, strict=True)):
+        try:
+            units.append(with_metadata(bytes(packet), frame.messages, _OURS))
+        except BitsError as error:
+            raise SegmentFailedError(
+                f"Segment {task.segment.index} of {task.source}: the dynamic metadata of its frame "
+                f"{number} cannot be put in, because what the encoder wrote for that frame cannot "
+                f"be taken apart ({error}).",
+                hint="Run the same command again. If it fails at the same frame, another ffmpeg "
+                "may write it otherwise: DRAPTO_FFMPEG names one.",
+            ) from error
+    return units
 
 
 def _copied(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import av
 import pytest
 
+from drapto.core.errors import ResourceError, SegmentFailedError
 from drapto.core.media import DolbyVision
 from drapto.core.segments import SegmentTask
 from drapto.infrastructure.ffmpeg.dolby_vision_box import add_record
@@ -13,6 +16,7 @@ from drapto.infrastructure.ffmpeg.metadata_insertion import insert
 from drapto.infrastructure.ffmpeg.metadata_reading import PacketMetadataReader
 from drapto.infrastructure.ffmpeg.probe import probe_file
 from tests.infrastructure.ffmpeg.test_metadata_reading import marked, opened, task_of
+from tests.infrastructure.full_disks import small_disk
 from tests.media import dynamic_hdr as hdr
 from tests.media.clips import decoded_hashes, ffmpeg, pattern
 
@@ -75,6 +79,42 @@ async def test_a_file_of_another_length_stays_as_it_is(tmp_path: Path, frames: i
     before = written.read_bytes()
     await insert(task_of(video, 0, frames), written)
     assert written.read_bytes() == before
+
+
+async def test_a_frame_that_cannot_get_its_metadata_is_named(tmp_path: Path) -> None:
+    task = task_of(await opened(marked(tmp_path, "in.mkv")), 0, 5)
+    written = encoded(task, tmp_path / "segment.mkv")
+    with av.open(str(written)) as source:
+        unit = [bytes(packet) for packet in source.demux(video=0) if packet.size][3]
+    torn = written.read_bytes().replace(unit, bytes((unit[0] | 0x80,)) + unit[1:])  # forbidden_bit
+    written.write_bytes(torn)
+    with pytest.raises(
+        SegmentFailedError, match=r"Segment 0 of .*in\.mkv: .*frame 3 .*forbidden bit"
+    ):
+        await insert(task, written)
+    assert written.read_bytes() == torn
+
+
+async def test_a_full_disk_is_said_and_nothing_is_left(tmp_path: Path) -> None:
+    task = task_of(await opened(marked(tmp_path, "in.mkv")), 0, 5)
+    written = encoded(task, tmp_path / "segment.mkv")
+    with small_disk(tmp_path, -(-written.stat().st_size // 4096) * 4 + 4) as disk:
+        moved = Path(shutil.copy(written, disk))
+        with pytest.raises(ResourceError, match="No space left on device"):
+            await insert(task, moved)
+        assert [path.name for path in disk.iterdir()] == ["segment.mkv"]
+        assert moved.read_bytes() == written.read_bytes()
+
+
+async def test_a_link_in_the_place_of_the_new_file_is_not_followed(tmp_path: Path) -> None:
+    task = task_of(await opened(marked(tmp_path, "in.mkv")), 0, 5)
+    written, precious = encoded(task, tmp_path / "segment.mkv"), tmp_path / "precious"
+    precious.write_text("mine")
+    (tmp_path / "segment.marked.mkv").symlink_to(precious)
+    await insert(task, written)
+    assert precious.read_text() == "mine"
+    assert not written.is_symlink()
+    assert all("DYNAMIC_HDR_PLUS" in frame for frame in hdr.side_data(written))
 
 
 @pytest.mark.parametrize("kind", ["text", "other codec", "nothing"])
