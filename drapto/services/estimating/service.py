@@ -39,13 +39,13 @@ from drapto.services.encoding.tasks import make_tasks
 from drapto.services.estimating.calibration import ordinary_rate
 from drapto.services.estimating.film import Film
 from drapto.services.estimating.looking import look
-from drapto.services.estimating.prediction import predict
+from drapto.services.estimating.prediction import Trial, predict
 from drapto.services.estimating.sample import Sample, make_sample
 from drapto.services.estimating.summing_up import Costs, summed_up
 from drapto.services.estimating.tracks import other_bytes
 from drapto.services.estimating.trying import Trying, with_features
 from drapto.services.estimating.windows import choose_windows
-from drapto.services.planning import decide_tracks, plan_video, warnings_of
+from drapto.services.planning import VideoPlan, decide_tracks, plan_video, warnings_of
 from drapto.services.segmentation.service import frames_in
 
 
@@ -97,20 +97,11 @@ class FilmEstimator:
                 self._workshop.machine, film.segments_if_few(sample.seen, self._cores),
                 self._encoding, aim,
             )  # fmt: skip
-            tasks = make_tasks(
-                sample.video, sample.segments, plan.settings, scratch,
-                scenes=sample.analysis.scenes, measuring=plan.measuring,
+            trials, trying_s = await self._try(film, sample, plan, scratch)
+            others = await other_bytes(
+                self._tools.audio, sample.video.media, decisions.mux, sizes, film.frames,
+                sample.video.index.duration_s,
             )  # fmt: skip
-            trying_from_s = self._tools.cpu_s()
-            trying = Trying(
-                self._encoding, self._tools.sizer, plan.workers.workers, film, self._tools.prior
-            )
-            trials = await trying.all(tasks, with_features(sample.seen, tasks), plan.goal)
-            trying_s = self._tools.cpu_s() - trying_from_s
-        others = await other_bytes(
-            self._tools.audio, sample.video.media, decisions.mux, sizes, film.frames,
-            sample.video.index.duration_s,
-        )  # fmt: skip
         costs = Costs.of(sample, trials, trying_s, is_measured=plan.aim is not None)
         said = warnings_of(sample.video, sample.analysis, decisions.mux)
         estimate = summed_up(
@@ -139,6 +130,20 @@ class FilmEstimator:
         found = await anyio.to_thread.run_sync(looking)
         cpu_s = self._tools.cpu_s() - from_s
         return make_sample(video, found, windows, sizes.frames, options.deinterlace, cpu_s)
+
+    async def _try(
+        self, film: Film, sample: Sample, plan: VideoPlan, scratch: Path
+    ) -> tuple[tuple[Trial, ...], float]:
+        """What came of the windows, and the CPU seconds that all of it took."""
+        from_s = self._tools.cpu_s()
+        tasks = make_tasks(
+            sample.video, sample.segments, plan.settings, scratch,
+            scenes=sample.analysis.scenes, measuring=plan.measuring,
+        )  # fmt: skip
+        workers, prior = plan.workers.workers, self._tools.prior
+        trying = Trying(self._encoding, self._tools.sizer, workers, film, prior)
+        trials = await trying.all(tasks, with_features(sample.seen, tasks), plan.goal)
+        return trials, self._tools.cpu_s() - from_s
 
 
 def _film(sample: Sample, options: EncodeOptions, sizes: PacketSizes) -> Film:
