@@ -8,6 +8,8 @@ Tests: tests/infrastructure/test_manifests.py.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
 from hashlib import blake2b
 from pathlib import Path
 
@@ -85,16 +87,44 @@ def _of_output(output: Path, state_dir: Path) -> Manifest:
 
 
 def _nonsense(manifest: Manifest) -> str:
+    """What of it no job can have written; empty if nothing is."""
     if manifest.manifest_version > MANIFEST_VERSION:
         return (
             f"it is of version {manifest.manifest_version}, and this Drapto knows of none later "
             f"than {MANIFEST_VERSION}"
         )
-    if (manifest.frame_rate or manifest.settings.frame_rate) <= 0:
-        return "its frame rate is not above 0"
+    if not all(abs(number) <= _MOST for number in _numbers(manifest.model_dump())):
+        return "a number in it is none, or beyond all measure"
+    settings = manifest.settings
+    if not all(1 / _MOST_RATE <= rate <= _MOST_RATE for rate in _rates(manifest)):
+        return "its frame rate is none"
+    if settings.width < 1 or settings.height < 1:
+        return "its picture has no size"
     at = 0
     for segment in manifest.segments:
         if segment.start_frame != at or segment.end_frame <= at or segment.size_bytes < 0:
             return f"segment {segment.index} does not follow on the one before it"
+        if segment.frames != segment.end_frame - segment.start_frame:
+            return f"segment {segment.index} does not have the frames that it covers"
         at = segment.end_frame
     return ""
+
+
+_MOST = 10**18  # bytes, frames or seconds: an exabyte, and longer than the universe is old
+_MOST_RATE = 1_000_000  # frames a second
+
+
+def _rates(manifest: Manifest) -> list[Fraction]:
+    rates = [manifest.settings.frame_rate]
+    return rates if manifest.frame_rate is None else [*rates, manifest.frame_rate]
+
+
+def _numbers(value: object) -> Iterator[float]:
+    """Every number of a dumped model; NaN is no number that is within a bound."""
+    if isinstance(value, Mapping):
+        value = value.values()
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        for item in value:
+            yield from _numbers(item)
+    elif isinstance(value, int | float):
+        yield value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from drapto.core.errors import InputError
-from drapto.core.manifest import Manifest
+from drapto.core.manifest import Manifest, SegmentRecord
 from drapto.infrastructure.manifests import find_manifest, kept_path
 from tests.film_manifests import film_manifest, measured_segments
 
@@ -79,11 +80,25 @@ def test_file_that_is_no_manifest_is_refused(text: bytes, tmp_path: Path, state:
         find_manifest(path, state)
 
 
+def with_score(score: float) -> tuple[SegmentRecord, ...]:
+    """One segment, of which a score is that."""
+    (segment,) = measured_segments(1)
+    assert segment.quality is not None
+    quality = segment.quality.model_copy(update={"minimum": score})
+    return (segment.model_copy(update={"quality": quality}),)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"manifest_version": 2}, "version 2"),
         ({"frame_rate": "-1"}, "frame rate"),
+        ({"frame_rate": "0"}, "frame rate"),
+        ({"frame_rate": f"1/{10**400}"}, "frame rate"),
+        ({"source_bytes": 10**400}, "beyond all measure"),
+        ({"shift_s": 1e308}, "beyond all measure"),
+        ({"segments": with_score(float("inf"))}, "beyond all measure"),
+        ({"segments": with_score(float("nan"))}, "beyond all measure"),
         ({"segments": measured_segments(3)[1:]}, "segment 1 does not follow"),
     ],
 )
@@ -91,6 +106,7 @@ def test_manifest_that_no_job_can_have_written_is_refused(
     change: dict[str, Any], said: str, tmp_path: Path, state: Path
 ) -> None:
     path = tmp_path / "manifest.json"
-    path.write_text(film_manifest(**change).to_json())
+    data = film_manifest(**change).model_dump(mode="json")  # JSON that also knows of NaN
+    path.write_text(json.dumps(data))
     with pytest.raises(InputError, match=said):
         find_manifest(path, state)
