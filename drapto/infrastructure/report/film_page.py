@@ -60,14 +60,15 @@ def render_film_page(report: FilmReport) -> str:
 
 
 def summary(report: FilmReport) -> str:
-    """For somebody in a hurry: 'VMAF 94.9, 4.2 GiB saved, 61 % smaller, encoded in 2:13:05'."""
+    """For somebody in a hurry: 'VMAF 94.9 of 95, 4.2 GiB saved, 61 % smaller, …'."""
     film = report.manifest
     quality, encoding_s = film.quality, report.stage_s("encoding")
     said = []
     if quality is not None and report.pooled is not None:
         metric = quality.measuring.metric
         score = _score(report.pooled, metric)
-        said.append(f"{_name(metric)} {score}{_POOLS[quality.pool]}")
+        asked = "" if quality.target is None else f" of {quality.target:g}"
+        said.append(f"{_name(metric)} {score}{asked}{_POOLS[quality.pool]}")
     saved = film.source_bytes - film.output_bytes
     less = f"{size(saved)} saved, " if saved > 0 else ""
     said.append(f"{less}{saving(film.source_bytes, film.output_bytes)}")
