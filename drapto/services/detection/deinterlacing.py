@@ -9,7 +9,7 @@ Tests: tests/end_to_end/test_deinterlacing.py.
 
 from __future__ import annotations
 
-from drapto.core.analysis import Interlacing, VideoAnalysis
+from drapto.core.analysis import FieldOrder, Interlacing, VideoAnalysis
 from drapto.core.deinterlacing import (
     DeinterlaceChoice,
     Deinterlacing,
@@ -35,14 +35,20 @@ async def decide_deinterlacing(
     on_progress: ProgressCallback = _unwatched,
 ) -> Deinterlacing:
     """For inverse telecine the film is decoded once more, and where it is of several kinds, because
-    most of it may be film after all. Errors: InputError."""
+    most of it may be film after all; twice, if nobody told which field comes first. Errors:
+    InputError."""
     work = chosen(asked, analysis)
     if work.method not in (Method.IVTC, Method.MATCH):
         return work
-    fields = await reader.field_series(video, work.field_order, on_progress)
-    film = inverse_telecine(fields, work.field_order)
+    # Where nobody knows the order, the wrong one shows no rhythm: it leaves frames loose.
+    orders = FieldOrder if analysis.field_order is None else (analysis.field_order,)
+    tried = [
+        inverse_telecine(await reader.field_series(video, order, on_progress), order)
+        for order in orders
+    ]
+    film = min(tried, key=lambda film: film.loose_frames)
     if work.method is Method.MATCH and film.loose_frames * 2 > len(video.coded):
-        return work
+        return work.model_copy(update={"field_order": film.field_order})
     return film
 
 

@@ -133,7 +133,8 @@ def analysis_of(
         crop=asked or found,
         color=with_dynamic_range(color, report.dynamic_range),
         interlacing=report.interlacing or Interlacing.PROGRESSIVE,
-        field_order=_ORDERS.get(report.interlacing or Interlacing.PROGRESSIVE),
+        field_order=report.field_order
+        or _ORDERS.get(report.interlacing or Interlacing.PROGRESSIVE),
         grain=report.grain or 0.0,
         decoded_frames=frames,
         notes=report.notes,

@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn, Self, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from drapto.core.analysis import Interlacing
+from drapto.core.analysis import FieldOrder, Interlacing
 from drapto.core.errors import (
     DraptoError,
     InputError,
@@ -157,8 +157,18 @@ class DetectionReport(Value):
     streams: tuple[str, ...] | None = None  # 'kind:codec'
     cuts: tuple[Count, ...] | None = None  # first frame of every scene but the first
     interlacing: Interlacing | None = None
+    field_order: FieldOrder | None = None  # of what is telecined or mixed
     grain: Annotated[float, Field(ge=0)] | None = None
     notes: tuple[str, ...] = ()  # what the user should know, in plain sentences
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if self.interlacing in tuple(FieldOrder) and self.field_order not in (
+            None,
+            FieldOrder(self.interlacing),
+        ):
+            raise ValueError(f"field_order {self.field_order} with interlacing {self.interlacing}")
+        return self
 
 
 class SegmentReport(Value):

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from drapto.bootstrap.stages import legacy_stages, make_workshop
-from drapto.core.analysis import VideoAnalysis
+from drapto.core.analysis import FieldOrder, VideoAnalysis
 from drapto.core.deinterlacing import Deinterlacing, Method
 from drapto.core.errors import (
     DraptoError,
@@ -33,6 +33,7 @@ from drapto.infrastructure.ffmpeg.inspector import DecodingInspector
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
+from drapto.services.detection.deinterlacing import decide_deinterlacing
 from drapto.services.encoding.longest_first import LongestFirst
 from drapto.services.encoding.tasks import make_tasks
 from drapto.services.legacy.adapter import (
@@ -45,7 +46,7 @@ from drapto.services.orchestrator import VideoOrchestrator
 from drapto.services.stages import FixedStages
 from tests.end_to_end.program import processes_about
 from tests.legacy import foreign, packaged
-from tests.media import clips
+from tests.media import clips, film
 from tests.services.test_encoding_contract import OpenSlots
 
 PYTHON = f"#!{sys.executable}\n"
@@ -134,6 +135,33 @@ async def test_what_a_script_leaves_out_is_named(video: SourceVideo, tmp_path: P
     detection = LegacyDetection(foreign(tmp_path, detect=full))
     found = await detection.analyze(video, EncodeOptions(), lambda _frames: None)
     assert not {"cuts", "interlacing", "grain", "color"} & set(found.unreported)
+
+
+@pytest.mark.parametrize("order", list(FieldOrder))
+@pytest.mark.parametrize("told", [True, False])
+async def test_telecined_film_is_taken_apart_whether_or_not_the_script_tells_the_order(
+    order: FieldOrder, told: bool, tmp_path: Path
+) -> None:
+    fields = film.telecined(film.shot(5, 48, step=(3, 1)), top_first=order is FieldOrder.TOP_FIRST)
+    video = await opened(film.write_film(tmp_path / "pulldown.mkv", fields, fps=30), tmp_path)
+    said = f', "field_order": "{order}"' if told else ""
+    report = f'{{"dynamic_range": "sdr", "crop": null, "interlacing": "telecined"{said}}}'
+    detection = LegacyDetection(foreign(tmp_path, detect=f"#!/bin/sh\necho '{report}'\n"))
+    analysis = await detection.analyze(video, EncodeOptions(), lambda _frames: None)
+    assert analysis.field_order == (order if told else None)
+    work = await decide_deinterlacing(PyAvReader(), video, analysis, "auto")
+    assert (work.method, work.field_order) == (Method.IVTC, order)
+    assert len(work.dropped) == 12
+    assert work.loose_frames <= 1
+
+
+async def test_field_order_that_goes_against_what_was_found_is_refused(
+    video: SourceVideo, tmp_path: Path
+) -> None:
+    report = '{"dynamic_range": "sdr", "crop": null, "interlacing": "tff", "field_order": "bff"}'
+    detection = LegacyDetection(foreign(tmp_path, detect=f"#!/bin/sh\necho '{report}'\n"))
+    with pytest.raises(ScriptContractError, match="field_order"):
+        await detection.analyze(video, EncodeOptions(), lambda _frames: None)
 
 
 @pytest.mark.parametrize("said", list(DynamicRange))
