@@ -29,8 +29,10 @@ from drapto.services.encoding.target_quality.allocation import (
     allocate,
     each_at_target,
 )
+from drapto.services.encoding.target_quality.allocation import predict as predicted_vmaf
 from drapto.services.encoding.target_quality.belief import FilmCurves, learn_curves
 from drapto.services.encoding.target_quality.curves import VMAF_LIMIT, Floats, Prior, crf_grid
+from drapto.services.encoding.target_quality.goal import CRF_STEP
 from drapto.services.estimating.calibration import weights
 from drapto.services.estimating.film import Film, Seen
 
@@ -43,6 +45,10 @@ FAR_FROM_KEY = 0.08
 # Standard deviations (of logarithms) of finished encodes around estimates that knew all windows.
 MODEL_ERROR = 0.06  # bytes
 GAP_MODEL_ERROR = 0.03  # 103 - VMAF
+# How far steered films come out from their target, as a standard deviation in VMAF, times the root
+# of their segments: 0.8, 0.45 and 0.2 for 6, 20 and 90. In docs/target-quality.md half of such films
+# are within 0.56, 0.31 and 0.18, and nine of ten within 1.42, 0.79 and 0.23.
+STEERING_ERROR = 2.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,8 @@ class _Point:
     crf: float
     vmaf: float | None
     reached: bool = True
-    doubt: float = 0.0  # standard deviation of ln(size_bytes) that is left by the curves
+    doubt: float = 0.0  # standard deviation of ln(size_bytes): of curves, and of steering
+    gap_doubt: float = 0.0  # of ln(103 - vmaf): of steering
 
 
 def predict(film: Film, trials: Sequence[Trial], goal: Goal | None, prior: Prior) -> Prediction:
@@ -107,7 +114,7 @@ def predict(film: Film, trials: Sequence[Trial], goal: Goal | None, prior: Prior
     vmaf = None
     if point.vmaf is not None:
         gaps = [VMAF_LIMIT - other.vmaf for other in others if other.vmaf is not None]
-        gap = around(VMAF_LIMIT - point.vmaf, gaps, GAP_MODEL_ERROR)
+        gap = around(VMAF_LIMIT - point.vmaf, gaps, GAP_MODEL_ERROR, point.gap_doubt)
         vmaf = Range(
             low=VMAF_LIMIT - gap.high, likely=point.vmaf, high=min(VMAF_LIMIT - gap.low, 100.0)
         )
@@ -135,7 +142,8 @@ def _film_of(film: Film, trials: Sequence[Trial], goal: Goal | None, prior: Prio
 
 
 def _steered(film: Film, trials: Sequence[Trial], goal: Goal, prior: Prior) -> _Point:
-    pieces = _pieces(film, [trial.seen for trial in trials])
+    seen = [trial.seen for trial in trials]
+    pieces = _pieces(film, seen)
     curves = _curves(film, pieces, _attempts(film, trials, pieces), goal, prior)
     allocation = _allocation(curves, goal)
     columns = np.searchsorted(curves.crfs, allocation.crfs)
@@ -143,13 +151,21 @@ def _steered(film: Film, trials: Sequence[Trial], goal: Goal, prior: Prior) -> _
     rate, deviation = curves.rate[rows, columns], curves.rate_deviation[rows, columns]
     sizes = curves.frames * film.pixels / 8 * np.exp(rate + deviation**2 / 2)
     total = float(sizes.sum())
+    # What one VMAF costs, from here to one CRF more.
+    further = np.minimum(columns + round(1 / CRF_STEP), len(curves.crfs) - 1)
+    fewer = float(sizes @ (rate - curves.rate[rows, further])) / total
+    lost = allocation.predicted - predicted_vmaf(curves, further, goal.pool)
+    missed = STEERING_ERROR / math.sqrt(max(1.0, film.frames * film.segments_per_frame(seen)))
+    # The doubt of curves counts as if all were wrong in the same direction.
+    doubt = math.hypot(float(sizes @ deviation) / total, missed * fewer / max(lost, 0.05))
     return _Point(
         size_bytes=total,
         cpu_s=0.0,
         crf=allocation.level,
         vmaf=allocation.predicted,
         reached=allocation.reached,
-        doubt=float(sizes @ deviation) / total,  # as if all were wrong in the same direction
+        doubt=doubt,
+        gap_doubt=missed / (VMAF_LIMIT - allocation.predicted),
     )
 
 
