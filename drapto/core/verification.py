@@ -76,6 +76,15 @@ def notes_on(metric: Metric, source: ColorInfo, output: ColorInfo) -> tuple[str,
             f"The source is coded with {source.transfer} and the output with {output.transfer}: "
             "the figures tell of that difference more than of quality."
         )
+    for what, was, is_ in (
+        ("matrix", source.matrix, output.matrix),
+        ("range", source.range, output.range),
+    ):
+        if was and is_ and was != is_:
+            notes.append(
+                f"The {what} of the source is {was} and that of the output {is_}, by their tags: "
+                "both were brought to one."
+            )
     return tuple(notes)
 
 

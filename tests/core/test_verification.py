@@ -69,6 +69,10 @@ def test_what_a_figure_cannot_say_is_said_beside_it() -> None:
     assert "no model for hdr10" in note
     (note,) = notes_on(Metric.XPSNR, HLG, HLG)
     assert "hlg" in note and "coded signal" in note
+    full = ColorInfo(matrix="bt709", range="pc")
+    (note,) = notes_on(Metric.VMAF, full, ColorInfo(matrix="bt709", range="tv"))
+    assert "range of the source is pc and that of the output tv" in note
+    assert notes_on(Metric.VMAF, full, UNTAGGED) == ()
     assert any("smpte2084 and the output with bt709" in n for n in notes_on(Metric.XPSNR, PQ, SDR))
 
 

@@ -96,6 +96,15 @@ async def test_what_drapto_cut_off_is_known_and_of_others_it_is_asked(tmp_path: 
     assert (await verified(source, stranger, crop=moved)).quality.mean < found.quality.mean - 3
 
 
+async def test_what_was_done_to_one_source_is_not_done_to_another(tmp_path: Path) -> None:
+    boxed = clips.letterboxed(tmp_path, frames=24, bar=24)
+    output = await encode(boxed, tmp_path / "out.mkv")
+    whole = tmp_path / "whole.mkv"
+    ffmpeg("-i", boxed, "-vf", f"crop={BARS}", *clips.x264(), whole)
+    found = await verified(whole, output)
+    assert found.crop is None and found.quality.mean > 80
+
+
 async def test_another_file_in_the_place_of_an_output_is_taken_as_a_strangers(
     tmp_path: Path,
 ) -> None:

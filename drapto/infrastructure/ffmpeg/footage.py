@@ -31,6 +31,38 @@ from drapto.infrastructure.ffmpeg.probe import main_video, probe_file
 
 _EARLIER_S = 10.0  # decoding starts at least this much earlier
 _RGB = ("gbr", "rgb")
+# What `scale` converts between; others are compared as they are coded.
+_MATRICES = ("bt709", "bt470bg", "smpte170m", "smpte240m", "fcc", "bt2020nc")
+_EXACTLY = "flags=accurate_rnd+full_chroma_int+full_chroma_inp"
+
+
+@dataclass(frozen=True)
+class Signal:
+    """How coded luma is to be read: both sides of a comparison are brought to one."""
+
+    matrix: str | None  # None: nobody says, so nothing is converted
+    range: str
+
+    @classmethod
+    def common(cls, source: ColorInfo, output: ColorInfo) -> Signal:
+        """As the output says; what it does not say, as in the source. RGB as encoders get it."""
+        plain = [color for color in (output, source) if color.matrix not in _RGB]
+        matrices = [color.matrix for color in plain if color.matrix]
+        ranges = [color.range for color in plain if color.range]
+        if len(plain) < 2:
+            matrices.append("bt709")
+        return cls(matrices[0] if matrices else None, ranges[0] if ranges else "tv")
+
+    def conversion(self, color: ColorInfo) -> list[str]:
+        """From what `color` says; what it leaves open is so already."""
+        if color.matrix in _RGB:
+            return [f"scale=out_color_matrix={self.matrix}:out_range={self.range}"]
+        steps = []
+        if self.matrix in _MATRICES and color.matrix in _MATRICES and color.matrix != self.matrix:
+            steps += [f"in_color_matrix={color.matrix}", f"out_color_matrix={self.matrix}"]
+        if color.range and color.range != self.range:
+            steps += [f"in_range={color.range}", f"out_range={self.range}"]
+        return [":".join(["scale=" + steps[0], *steps[1:], _EXACTLY])] if steps else []
 
 
 @dataclass(frozen=True)
@@ -110,14 +142,14 @@ class Footage:
             options += ["-seek_timestamp", "1", "-noaccurate_seek", "-ss", f"{seek_s:.6f}"]
         return input_arguments(self.path, *options, "-threads", "1")
 
-    def filters(self, start: int, end: int, pixel_format: str) -> str:
-        """Frames [start, end), the picture cut out, in `pixel_format`; RGB as encoders get it."""
+    def filters(self, start: int, end: int, pixel_format: str, signal: Signal | None = None) -> str:
+        """Frames [start, end), the picture cut out, brought to `pixel_format` and `signal`; without
+        one only RGB is converted."""
+        signal = signal or Signal.common(self.color, self.color)
         steps = [*self._frames(start, end), f"scale={self.width}:{self.height}"]
         if self.crop is not None:
             steps.append(f"crop={self.crop}:exact=1")
-        if self.color.matrix in _RGB:
-            steps.append("scale=out_color_matrix=bt709:out_range=tv")
-        return ",".join([*steps, f"format={pixel_format}"])
+        return ",".join([*steps, *signal.conversion(self.color), f"format={pixel_format}"])
 
     def _frames(self, start: int, end: int) -> list[str]:
         """Exactly frames [start, end), made of fields where the encoders make them so."""

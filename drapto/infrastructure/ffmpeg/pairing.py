@@ -22,7 +22,7 @@ import anyio
 from drapto.core.errors import InputError, ProcessFailedError
 from drapto.core.interfaces import QualityMetric
 from drapto.core.quality import Measuring
-from drapto.infrastructure.ffmpeg.footage import Footage
+from drapto.infrastructure.ffmpeg.footage import Footage, Signal
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, frame_watcher
 from drapto.infrastructure.process import ProcessResult, run_process
 from drapto.infrastructure.stalling import STALL_S
@@ -112,7 +112,8 @@ class Pair:
         form = self.metric.pixel_format(bits)
         sides = (self.output, self.source)
         seeks = [None if from_beginning else side.seek_s(start, end) for side in sides]
-        filters = [side.filters(start, end, form) for side in sides]
+        signal = Signal.common(self.source.color, self.output.color)
+        filters = [side.filters(start, end, form, signal) for side in sides]
         compared = self.metric.graph(
             measuring,
             encoded="[encoded]",
