@@ -255,3 +255,19 @@ def test_page_is_no_wider_than_its_window(width_px: int, jpeg: bytes, tmp_path: 
     shown, complaints = in_browser(outer, tmp_path)
     assert complaints == []
     assert "<title>0 320</title>" in shown
+
+
+@needs_browser
+def test_open_pair_flips_between_output_and_source(full: str, tmp_path: Path) -> None:
+    steps = "f.onload = () => { const d = f.contentDocument, w = f.contentWindow;"
+    steps += (
+        "const seen = () => w.getComputedStyle(d.querySelector('#place-1 .output')).visibility;"
+    )
+    steps += "const box = d.getElementById('flip-1'), before = w.getComputedStyle(box).display;"
+    steps += "w.location.hash = 'place-1'; const first = seen(); box.click();"
+    steps += "document.title = [before, w.getComputedStyle(box).display, first, seen()] }"
+    outer = f"""<!doctype html><title></title><iframe id="f" width="900" height="800"
+        srcdoc="{html.escape(full)}"></iframe><script>{steps}</script>"""
+    shown, complaints = in_browser(outer, tmp_path)
+    assert complaints == []
+    assert "<title>none,block,visible,hidden</title>" in shown
