@@ -163,10 +163,11 @@ class DetectionReport(Value):
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
-        if self.interlacing in tuple(FieldOrder) and self.field_order not in (
-            None,
-            FieldOrder(self.interlacing),
-        ):
+        in_fields = self.interlacing in (
+            Interlacing.TOP_FIELD_FIRST,
+            Interlacing.BOTTOM_FIELD_FIRST,
+        )
+        if in_fields and self.field_order and self.field_order.value != self.interlacing:
             raise ValueError(f"field_order {self.field_order} with interlacing {self.interlacing}")
         return self
 
