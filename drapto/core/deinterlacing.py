@@ -10,7 +10,7 @@ Inverse telecine takes out frames that repeat their neighbour. 2:3 pulldown show
 film, A B C D, in five frames of two fields each: AA BB BC CD DD. The third repeats a field of B;
 the fourth, given the second field of the third, is C. So of every five the third is dropped, the
 fourth is woven, and the others are whole already. What is left gets the film's even times again
-(`_FILM_TIME`); frames outside of this rhythm, `loose` ones, keep their own.
+(`_FILM_TIME`); stretches outside of this rhythm, of `loose` frames, keep their own.
 
 Tests: tests/core/test_deinterlacing.py.
 """
@@ -18,6 +18,7 @@ Tests: tests/core/test_deinterlacing.py.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from enum import StrEnum
 from fractions import Fraction
 from typing import Literal
@@ -183,13 +184,17 @@ _FILM_TIME = {
     -4: Fraction(-9, 2),
 }
 _QUARTERS = 4  # all of them lie on this grid
+# Where a rhythm begins or a cut lies in it, the third and fourth of five frames may lack the field
+# that goes with one of theirs. They are loose, but film: longer ranges are video.
+_FIELDS_SHORT = 2
 
 
 def _without_repeats(coded: FrameIndex, work: Deinterlacing) -> FrameIndex:
     out = np.array(work.dropped, dtype=np.int64)
     kept = np.setdiff1d(np.arange(len(coded), dtype=np.int64), out)
+    video = [(start, end) for start, end in work.loose if end - start > _FIELDS_SHORT]
     own, film = kept * _QUARTERS, _film_quarters(kept, out)
-    quarters = np.where(_lie_in(work.loose, kept), own, film)
+    quarters = np.where(_lie_in(video, kept), own, film)
     quarters[0] = 0  # the picture is there from the beginning
     ends = np.append(coded.pts, coded.pts[-1] + _last_step(coded))
     frame, rest = np.minimum(quarters // _QUARTERS, len(coded) - 1), quarters % _QUARTERS
@@ -222,7 +227,7 @@ def _film_quarters(kept: Int64Array, dropped: Int64Array) -> Int64Array:
     return quarters
 
 
-def _lie_in(ranges: tuple[tuple[int, int], ...], frames: Int64Array) -> BoolArray:
+def _lie_in(ranges: Sequence[tuple[int, int]], frames: Int64Array) -> BoolArray:
     """Which of `frames` lie in one of the ranges [start, end), which are in ascending order."""
     borders = np.array(ranges, dtype=np.int64).reshape(-1)
     inside: BoolArray = np.searchsorted(borders, frames, side="right") % 2 == 1

@@ -97,12 +97,12 @@ def test_video_between_film_keeps_its_own_times() -> None:
 
 def test_loose_frames_keep_their_own_times_right_beside_film() -> None:
     coded, film = coded_index(60), (2, 7, 12, 17, 42, 47, 52, 57)
-    loose = ((18, 41), (49, 50))
+    loose = ((18, 41), (47, 49))
     shown = shown_index(coded, Deinterlacing(method=Method.IVTC, dropped=film, loose=loose))
     times = shown.pts * shown.time_base
-    for frame in (*range(18, 41), 49):
+    for frame in range(18, 41):
         assert coded.pts[frame] * coded.time_base in times
-    assert coded.pts[43] * coded.time_base not in times
+    assert coded.pts[48] * coded.time_base not in times  # a field short, but in the rhythm
 
 
 @given(st.sets(st.integers(1, 59)), st.integers(1, 59), st.sets(st.integers(0, 60)))
