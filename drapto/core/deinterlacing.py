@@ -17,7 +17,7 @@ Tests: tests/core/test_deinterlacing.py.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from enum import StrEnum
 from fractions import Fraction
@@ -90,6 +90,21 @@ class Deinterlacing(Value):
         while (wanted := shown + bisect_left(self.dropped, coded + 1)) != coded:
             coded = wanted
         return coded
+
+    def between(self, start: int, end: int) -> Deinterlacing:
+        """What of it concerns the coded frames [start, end), counted from `start`."""
+
+        def inside(frames: tuple[int, ...]) -> tuple[int, ...]:
+            found = frames[bisect_left(frames, start) : bisect_left(frames, end)]
+            return tuple(frame - start for frame in found)
+
+        first = bisect_right(self.loose, start, key=lambda stretch: stretch[1])
+        beyond = bisect_left(self.loose, end, key=lambda stretch: stretch[0])
+        loose = tuple(
+            (max(a, start) - start, min(b, end) - start) for a, b in self.loose[first:beyond]
+        )
+        update = {"dropped": inside(self.dropped), "woven": inside(self.woven), "loose": loose}
+        return self.model_copy(update=update)
 
 
 UNTOUCHED = Deinterlacing()

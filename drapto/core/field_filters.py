@@ -56,7 +56,7 @@ class FieldStretch(Value):
             past = int(coded.pts[-1]) + 1
             shown_end = int(coded.pts[work.coded_frame(end)]) if end < len(shown) else past
         return cls(
-            work=_between(work, begins_at, ends_at),
+            work=work.between(begins_at, ends_at),
             begins_at=begins_at,
             time_base=coded.time_base,
             first_pts=int(coded.pts[begins_at]),
@@ -65,21 +65,6 @@ class FieldStretch(Value):
             shown_first_pts=shown_first,
             shown_end_pts=shown_end,
         )
-
-
-def _between(work: Deinterlacing, start: int, end: int) -> Deinterlacing:
-    """What of it concerns the coded frames [start, end), counted from `start`."""
-
-    def inside(frames: Sequence[int]) -> tuple[int, ...]:
-        return tuple(frame - start for frame in frames if start <= frame < end)
-
-    clipped = ((max(a, start) - start, min(b, end) - start) for a, b in work.loose)
-    update = {
-        "dropped": inside(work.dropped),
-        "woven": inside(work.woven),
-        "loose": tuple((a, b) for a, b in clipped if a < b),
-    }
-    return work.model_copy(update=update)
 
 
 def field_filters(stretch: FieldStretch, width: int, height: int, bit_depth: int) -> list[str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -148,6 +149,39 @@ def test_stretch_has_a_margin_on_either_side_and_names_frames_from_there() -> No
     assert (stretch.shown_first_pts, stretch.shown_end_pts) == (coded.pts[20], coded.pts[30])
     assert stretch.work.dropped == (1, 6, 11, 16)
     assert stretch.work.woven == (2, 7, 12, 17)
+
+
+@given(
+    st.sets(st.integers(0, 60)),
+    st.sets(st.integers(0, 60)),
+    st.tuples(st.integers(0, 60), st.integers(0, 60)).map(sorted),
+)
+def test_part_of_a_film_names_what_lies_in_it(
+    dropped: set[int], borders: set[int], part: list[int]
+) -> None:
+    start, end = part
+    ends = iter(sorted(borders))
+    loose = tuple(zip(ends, ends, strict=False))
+    frames = tuple(sorted(dropped))
+    work = Deinterlacing(method=Method.IVTC, dropped=frames, woven=frames, loose=loose)
+    found = work.between(start, end)
+    inside = range(start, end)
+    assert found.dropped == found.woven == tuple(n - start for n in inside if n in dropped)
+    in_loose = {frame for first, last in loose for frame in range(first, last)}
+    assert [frame for first, last in found.loose for frame in range(first, last)] == [
+        frame - start for frame in inside if frame in in_loose
+    ]
+
+
+def test_all_segments_of_a_long_film_are_described_at_once() -> None:
+    """Each of them looked through all dropped frames of the film: minutes for a long one."""
+    frames = 500_000
+    coded, work = coded_index(frames), pulldown(frames)
+    shown = shown_index(coded, work)
+    began = time.process_time()
+    for start in range(0, 200 * 100, 100):
+        FieldStretch.of(coded, shown, work, start, start + 100)
+    assert time.process_time() - began < 1
 
 
 def test_thousand_repeats_of_one_rhythm_are_one_term() -> None:
