@@ -9,6 +9,8 @@ Tests: tests/end_to_end/test_deinterlacing.py.
 
 from __future__ import annotations
 
+import anyio.to_thread
+
 from drapto.core.analysis import FieldOrder, Interlacing, VideoAnalysis
 from drapto.core.deinterlacing import (
     DeinterlaceChoice,
@@ -42,10 +44,10 @@ async def decide_deinterlacing(
         return work
     # Where nobody knows the order, the wrong one shows no rhythm: it leaves frames loose.
     orders = FieldOrder if analysis.field_order is None else (analysis.field_order,)
-    tried = [
-        inverse_telecine(await reader.field_series(video, order, on_progress), order)
-        for order in orders
-    ]
+    tried = []
+    for order in orders:
+        fields = await reader.field_series(video, order, on_progress)
+        tried.append(await anyio.to_thread.run_sync(inverse_telecine, fields, order))
     film = min(tried, key=lambda film: film.loose_frames)
     if work.method is Method.MATCH and film.loose_frames * 2 > len(video.coded):
         return work.model_copy(update={"field_order": film.field_order})

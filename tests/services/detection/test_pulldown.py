@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from fractions import Fraction
 from pathlib import Path
 
+import anyio
 import numpy as np
 import pytest
 
-from drapto.core.analysis import FieldOrder
-from drapto.core.deinterlacing import Deinterlacing
+from drapto.core.analysis import FieldOrder, Interlacing, VideoAnalysis
+from drapto.core.deinterlacing import Deinterlacing, Method
+from drapto.core.interfaces import FieldSeries, SourceVideo
+from drapto.core.media import FrameIndex, MediaInfo, Track, TrackKind
 from drapto.infrastructure.ffmpeg.fields import field_series
+from drapto.infrastructure.ffmpeg.reader import PyAvReader
+from drapto.services.detection.deinterlacing import decide_deinterlacing
 from drapto.services.detection.pulldown import inverse_telecine
 from tests.media.film import (
     Planes,
@@ -98,3 +105,38 @@ def test_video_between_film_is_kept_whole(tmp_path: Path) -> None:
     assert not [n for n in work.dropped if 60 <= n < 100]
     assert len(work.dropped) == 24
     assert any(start <= 62 and end >= 98 for start, end in work.loose)
+
+
+async def test_looking_for_the_rhythm_of_a_long_film_stops_nothing_else() -> None:
+    """Half an hour of film takes a second, in which the display and the encoders go on."""
+    frames = 50_000
+    series = FieldSeries(*(np.ones(frames) for _ in range(4)))
+
+    class Reader(PyAvReader):
+        async def field_series(self, *_: object) -> FieldSeries:
+            return series
+
+    one = np.arange(frames, dtype=np.int64)
+    index = FrameIndex(Fraction(1, 30), one, np.ones_like(one), one == 0)
+    track = Track(index=0, kind=TrackKind.VIDEO, codec="h264", time_base=index.time_base)
+    media = MediaInfo(path=Path("in.mkv"), format_name="matroska", size_bytes=1, tracks=(track,))
+    video = SourceVideo(media, track, media.path, 0, index)
+    found = VideoAnalysis(scenes=(), interlacing=Interlacing.TELECINED, field_order=TOP)
+    longest_s = 0.0
+
+    async def watch() -> None:
+        nonlocal longest_s
+        while True:
+            before = time.monotonic()
+            await anyio.sleep(0.01)
+            longest_s = max(longest_s, time.monotonic() - before)
+
+    began = time.monotonic()
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        await anyio.sleep(0.02)
+        work = await decide_deinterlacing(Reader(), video, found, "auto")
+        await anyio.sleep(0.02)
+        group.cancel_scope.cancel()
+    assert work.method is Method.IVTC
+    assert longest_s < (time.monotonic() - began) / 2
