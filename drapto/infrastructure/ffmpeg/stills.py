@@ -24,10 +24,10 @@ from drapto.core.errors import InputError
 from drapto.core.film_report import Still, StillPair
 from drapto.core.interfaces import SourceVideo
 from drapto.core.manifest import Manifest
-from drapto.core.media import ColorInfo, Track, TrackKind
+from drapto.core.media import Track, TrackKind
 from drapto.core.segments import VideoSettings
 from drapto.core.words import count, shortened
-from drapto.infrastructure.ffmpeg.footage import Footage
+from drapto.infrastructure.ffmpeg.footage import Footage, Signal
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.infrastructure.process import run_process
 
@@ -55,6 +55,7 @@ class StillPairs:
         self._scratch = scratch_dir
         self._reader = PyAvReader(ffmpeg)
         self._sides: tuple[_Side, _Side] | None = None
+        self._signal = Signal(None, "tv")  # what both sides are read as, until they are known
 
     async def open(self) -> None:
         """Errors: InputError if a file is gone, is another one by now, or frames cannot be paired;
@@ -86,6 +87,7 @@ class StillPairs:
             _Side(Footage.of(source, settings.crop), source.track),
             _Side(Footage.of(output), output.track),
         )
+        self._signal = Signal.common(source.track.color, output.track.color)
 
     async def of(self, frame: int) -> StillPair:
         """Errors: InputError if it cannot be decoded; ProcessFailedError past the deadline."""
@@ -112,12 +114,16 @@ class StillPairs:
         """Decodes from a key frame not far before; if that gives no picture, from the beginning."""
         settings = self._manifest.settings
         width, height = _shown_size(side.track, settings)
-        screen = [*_for_a_screen(settings), *_turned(side.track)]
+        steps = [
+            side.footage.filters(frame, frame + 1, _PIXEL_FORMAT, self._signal),
+            *_for_a_screen(settings, self._signal),
+            *_turned(side.track),
+        ]
         said = ""
         for seek_s in dict.fromkeys((_seek_s(side.footage, frame), None)):
             with tempfile.TemporaryDirectory(prefix="still-", dir=self._scratch) as folder:
                 file = Path(folder) / "still.jpg"
-                command = still_command(self._ffmpeg, side.footage, frame, screen, file, seek_s)
+                command = still_command(self._ffmpeg, side.footage, steps, file, seek_s)
                 what = f"Taking frame {frame} of {side.footage.path}"
                 # Damage is told by the picture that is missing, not by the exit status.
                 ended = await run_process(command, what=what, deadline_s=DEADLINE_S, check=False)
@@ -128,19 +134,13 @@ class StillPairs:
 
 
 def still_command(
-    ffmpeg: Path,
-    footage: Footage,
-    frame: int,
-    screen: Sequence[str],
-    out: Path,
-    seek_s: float | None,
+    ffmpeg: Path, footage: Footage, steps: Sequence[str], out: Path, seek_s: float | None
 ) -> list[str]:
-    """Writes this one frame as a JPEG file; none if decoding begins too late for it."""
-    graph = ",".join([footage.filters(frame, frame + 1, _PIXEL_FORMAT), *screen])
+    """Writes the frame that `steps` leave as a JPEG file; none if the seek landed behind it."""
     return [
         *(str(ffmpeg), "-nostdin", "-hide_banner", "-v", "error", "-y"),
         *footage.input(seek_s),
-        *("-map", f"0:{footage.stream_index}", "-vf", graph, "-frames:v", "1"),
+        *("-map", f"0:{footage.stream_index}", "-vf", ",".join(steps), "-frames:v", "1"),
         *("-c:v", "mjpeg", "-q:v", _JPEG_QUALITY, "-pix_fmt", "yuvj444p", "-update", "1"),
         *("-f", "image2", str(out)),
     ]
@@ -193,15 +193,16 @@ def _turned(track: Track) -> list[str]:
     return [*turn, "hflip"] if track.mirrored else turn
 
 
-def _for_a_screen(settings: VideoSettings) -> list[str]:
-    """To the BT.601 full range of JPEG files, by the tags of the output for both sides.
+def _for_a_screen(settings: VideoSettings, signal: Signal) -> list[str]:
+    """From `signal`, which both sides were brought to, to the BT.601 full range of JPEG files.
 
     HDR is brought down with the Hable curve: not how a player would show it, but the same for both.
     """
-    color, (width, height) = settings.color, _upright_size(settings)
+    width, height = _upright_size(settings)
     size = f"w={width}:h={height}"
-    if color.transfer in _HDR_TRANSFERS:
-        tags = f"tin={color.transfer}:pin=bt2020:min=bt2020nc:rin={_range(color)}"
+    given = "full" if signal.range == "pc" else "limited"
+    if settings.color.transfer in _HDR_TRANSFERS:
+        tags = f"tin={settings.color.transfer}:pin=bt2020:min=bt2020nc:rin={given}"
         return [
             f"zscale={size}:{tags}:t=linear:npl=100:filter=lanczos",
             "format=gbrpf32le",
@@ -212,19 +213,14 @@ def _for_a_screen(settings: VideoSettings) -> list[str]:
             "format=yuvj444p",
         ]
     usual = "bt709" if settings.height >= _HD_LINES else "bt601"
-    given = f"in_color_matrix={_SCALE_MATRICES.get(color.matrix or '', usual)}"
+    matrix = _SCALE_MATRICES.get(signal.matrix or "", usual)
     return [
-        f"scale={size}:flags=lanczos:{given}:in_range={_range(color)}"
+        f"scale={size}:flags=lanczos:in_color_matrix={matrix}:in_range={given}"
         ":out_color_matrix=bt601:out_range=full"
     ]
 
 
-def _range(color: ColorInfo) -> str:
-    return "full" if color.range == "pc" and color.matrix not in _RGB else "limited"
-
-
 _HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
-_RGB = ("gbr", "rgb")  # encoders are given such pictures as BT.709, limited range
 _SCALE_MATRICES = {  # H.273 names of matrices, and what ffmpeg's scale filter calls them
     "bt709": "bt709",
     "smpte170m": "bt601",
@@ -233,5 +229,4 @@ _SCALE_MATRICES = {  # H.273 names of matrices, and what ffmpeg's scale filter c
     "smpte240m": "smpte240m",
     "bt2020nc": "bt2020",
     "bt2020c": "bt2020",
-    **dict.fromkeys(_RGB, "bt709"),
 }

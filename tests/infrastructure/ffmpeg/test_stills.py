@@ -150,6 +150,27 @@ async def test_source_is_deinterlaced_as_it_was_for_the_encoder(
         assert nearest[pair.frame] < ALIKE
 
 
+async def test_source_in_another_range_and_matrix_has_the_colours_of_its_output(
+    tmp_path: Path,
+) -> None:
+    source = tmp_path / "full.mkv"
+    wide = "scale=out_color_matrix=bt601:out_range=full,format=yuv444p"
+    tags = "setparams=range=full:colorspace=smpte170m"
+    clips.ffmpeg(
+        *(*clips.pattern(4), "-vf", f"{wide},{tags}", "-c:v", "libx264", "-qp", "0", source)
+    )
+    assert probe_file(source).tracks[0].color.range == "pc"
+    narrow = "scale=in_range=full:in_color_matrix=bt601:out_color_matrix=bt709:out_range=limited"
+    output = encoded(source, narrow, "setparams=range=limited:colorspace=bt709")
+    (pair,) = await pairs_of(manifest_of(source, output, 4), [2], tmp_path)
+    one, other = (
+        cv2.imdecode(np.frombuffer(still.jpeg, np.uint8), cv2.IMREAD_COLOR)
+        for still in (pair.source, pair.output)
+    )
+    assert one is not None and other is not None
+    assert np.abs(one.astype(float) - other).mean() < 1
+
+
 @pytest.mark.parametrize("make", [odd.rgb, odd.untagged_rgb], ids=lambda make: make.__name__)
 async def test_rgb_source_has_the_colours_of_its_output(
     make: Callable[[Path], Path], tmp_path: Path
