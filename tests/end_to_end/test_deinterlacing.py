@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from drapto import Drapto, Settings
-from drapto.core.job import EncodeResult
+from drapto.core.events import Event, StageFinished, StageProgress, StageStarted
+from drapto.core.job import EncodeResult, Stage
 from drapto.core.manifest import Manifest
 from tests.legacy import needs_tools
 from tests.media import clips, film
@@ -22,6 +23,14 @@ AUDIO_FRAME_S = 0.0214
 """1024 samples of AAC at 48 kHz; a packet of Opus is 20 ms."""
 
 QUICK: dict[str, Any] = {"preset": 13, "crf": 20.0, "min_segment_s": 0.2, "max_segment_s": 0.5}
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def emit(self, event: Event) -> None:
+        self.events.append(event)
 
 
 async def encode(
@@ -79,6 +88,17 @@ async def test_telecined_film_comes_out_as_the_film_that_it_was(tmp_path: Path) 
     assert "24 of 120 frames are repeats and are left out" in row.note
     assert row.outcome == "named"
     assert any("telecined film (top field first): inverse" in said for said in result.warnings)
+
+
+async def test_looking_for_the_rhythm_belongs_to_detection(tmp_path: Path) -> None:
+    source, heard = telecined(tmp_path, film.shot(5, 96, step=(2, 0))), Heard()
+    async with Drapto(Settings(state_dir=tmp_path / "state"), sinks=[heard]) as d:
+        await d.encode(source, tmp_path / "out.mkv", **QUICK)
+    of_detection = [e for e in heard.events if getattr(e, "stage", None) is Stage.DETECTION]
+    assert isinstance(of_detection[0], StageStarted)
+    assert isinstance(of_detection[-1], StageFinished)
+    done = [event.done for event in of_detection if isinstance(event, StageProgress)]
+    assert sorted(done) != done  # it begins anew, and nothing of it comes after the end
 
 
 async def test_resumed_job_leaves_out_the_same_frames(tmp_path: Path) -> None:

@@ -82,13 +82,7 @@ async def analyse(
     wrong, because the source is damaged, is given up. Errors: InputError, UsageError.
     """
     await job.state.enter(JobState.DETECTING)
-    analysis = await _detect(job, video, decisions, encoders)
-    demuxed = video
-    video, analysis = await settle_on_decoded(job.workshop.reader, video, analysis)
-    if video is not demuxed:
-        await encoders.withdraw("the source holds other frames than its index says")
-    work = await _deinterlacing(job, video, analysis, encoders)
-    video, analysis = shown(video, analysis, work)
+    video, analysis = await _detect(job, video, decisions, encoders)
     await job.state.enter(JobState.SEGMENTING)
     segments = await _segment(job, video, analysis, encoders)
     done = job.state.checkpoint.segments
@@ -115,16 +109,24 @@ async def analyse(
 
 async def _detect(
     job: JobContext, video: SourceVideo, decisions: TrackDecisions, encoders: Encoders
-) -> VideoAnalysis:
+) -> tuple[SourceVideo, VideoAnalysis]:
+    """Also the second decoding that a damaged source or telecined film needs. Both in shown
+    frames."""
     async with job.reporter.stage(Stage.DETECTION) as report:
         analysis = job.state.checkpoint.analysis
         if analysis is None:
             early = EarlyStart.if_worth_it(job, video, decisions, encoders)
             analysis = await _analyze(job, video, early)
             await job.state.record(AnalysisDone(analysis=analysis))
+        demuxed = video
+        video, analysis = await settle_on_decoded(job.workshop.reader, video, analysis)
+        if video is not demuxed:
+            await encoders.withdraw("the source holds other frames than its index says")
+        work = await _deinterlacing(job, video, analysis, encoders)
+        video, analysis = shown(video, analysis, work)
         scenes = count(len(analysis.scenes), "scene")
         report.detail = f"{scenes}; {analysis.crop.reason}".strip("; ")
-    return analysis
+    return video, analysis
 
 
 async def _deinterlacing(
