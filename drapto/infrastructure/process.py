@@ -5,6 +5,10 @@ tail of its stderr; an optional deadline, and an optional limit to standing stil
 wait → kill → reap when the caller is cancelled or one of them passes; the operating system's own
 figures of what it used. A child does not outlive a killed parent (Linux: PR_SET_PDEATHSIG).
 
+One promise is the kernel's: a child that waits in it for a disk or a network that does not answer
+ends, killed or not, when the answer comes. It is not waited for longer than KILL_GRACE_S, and the
+report of leaks names it.
+
     result = await run_process([ffmpeg, "-i", path, ...], what="Encoding segment 3")
 
 Contract test: tests/infrastructure/test_process.py.
@@ -36,10 +40,12 @@ from drapto.infrastructure.stalling import stands_still
 STDERR_TAIL_BYTES = 8192
 STDOUT_LIMIT_BYTES = 64 * 1024 * 1024
 TERMINATE_GRACE_S = 3.0  # time between SIGTERM and SIGKILL
+KILL_GRACE_S = 10.0  # between SIGKILL and going on without: a choice; most children take 10 ms
 PIPE_GRACE_S = 5.0  # time to read what an ended child left in its pipes
 LINE_LIMIT_BYTES = 1024 * 1024
 PRIVATE = 0o077  # umask; a published output gets that of the user (publish.py)
 
+_IN_KERNEL = "a disk or a network that it waits for does not answer"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 # Linux shares cores between sessions before it looks at the nice value of a process (sched(7),
 # 'The autogroup feature'), and every child is a session of its own.
@@ -94,15 +100,18 @@ async def run_process(
         await heard.to_the_end(deadline_s, stall_s, on_stdout_line)
     finally:
         ended = heard.exit_status or await _end(child.pid)
-        child.returncode = ended.returncode  # so that Popen knows there is nothing to reap
+        if ended is not None:
+            child.returncode = ended.returncode  # so that Popen knows there is nothing to reap
         _close(child)
     stderr_tail = heard.tail.decode("utf-8", "replace")
     cut_short = heard.cut_short if heard.exit_status is None else ""
-    if cut_short or (check and ended.returncode != 0):
+    if ended is None:
+        cut_short += f"; it was killed and has not ended within {KILL_GRACE_S:g} s: {_IN_KERNEL}"
+    if ended is None or cut_short or (check and ended.returncode != 0):
         raise ProcessFailedError(
             what,
             command=command,
-            returncode=None if cut_short else ended.returncode,
+            returncode=None if cut_short or ended is None else ended.returncode,
             stderr_tail=stderr_tail,
             cut_short=cut_short,
         )
@@ -284,18 +293,18 @@ def _reap(pid: int) -> _ExitStatus:
     )
 
 
-async def _end(pid: int) -> _ExitStatus:
-    """Terminate, wait, kill, reap. Not cancellable: it ends within the grace period."""
-    ended: _ExitStatus | None = None
+async def _end(pid: int) -> _ExitStatus | None:
+    """Terminate, wait, kill, reap. Not cancellable: it ends within both grace periods.
+
+    None: killed, and yet it has not ended. It is reaped by nobody before this process ends, or by
+    Popen when another child is started.
+    """
     with anyio.CancelScope(shield=True):
-        _signal_group(pid, signal.SIGTERM)
-        with anyio.move_on_after(TERMINATE_GRACE_S):
-            ended = await _wait(pid)
-        if ended is None:
-            _signal_group(pid, signal.SIGKILL)
-            ended = await _wait(pid)
-    assert ended is not None
-    return ended
+        for number, grace_s in (signal.SIGTERM, TERMINATE_GRACE_S), (signal.SIGKILL, KILL_GRACE_S):
+            _signal_group(pid, number)
+            with anyio.move_on_after(grace_s):
+                return await _wait(pid)
+    return None
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

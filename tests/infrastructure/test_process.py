@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
@@ -159,6 +160,73 @@ async def test_stopped_child_does_not_survive_cancellation(
         )
     assert scope.cancelled_caught
     assert await gone(pids[0])
+
+
+UNKILLABLE = """
+    import ctypes, os, sys, time
+    ctypes.CDLL(None).prctl(0x59616D61, ctypes.c_ulong(-1), 0, 0, 0)  # PR_SET_PTRACER: anyone
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+"""
+HOLDER = """
+    import ctypes, os, sys
+    libc = ctypes.CDLL(None)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    # PTRACE_SEIZE with PTRACE_O_TRACEEXIT: its exit waits for us, whatever kills it
+    print(libc.ptrace(0x4206, int(sys.argv[1]), None, 0x40), flush=True)
+    sys.stdin.read()
+"""
+
+
+class HeldInTheKernel:
+    """A child whose end is held up there, as by a disk that does not answer."""
+
+    def __init__(self) -> None:
+        self.pid = 0
+        self._holder: subprocess.Popen[bytes] | None = None
+
+    def hold(self, line: str) -> None:
+        self.pid = int(line)
+        command = python(HOLDER, line)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self._holder = subprocess.Popen(command, **pipes)
+        assert self._holder.stdout is not None
+        if self._holder.stdout.readline().strip() != b"0":
+            pytest.skip("no process may hold another one here")
+
+    def let_go(self) -> None:
+        if self._holder is not None:
+            self._holder.communicate()
+            os.waitpid(self.pid, 0)
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[HeldInTheKernel]:
+    monkeypatch.setattr(process, "TERMINATE_GRACE_S", 0.1)
+    monkeypatch.setattr(process, "KILL_GRACE_S", 0.5, raising=False)
+    held = HeldInTheKernel()
+    yield held
+    held.let_go()
+
+
+async def test_killed_child_that_does_not_end_is_an_error(held: HeldInTheKernel) -> None:
+    with anyio.fail_after(10), pytest.raises(ProcessFailedError, match="was killed and has not en"):
+        await run_process(python(UNKILLABLE), what="Trying", deadline_s=3, on_stdout_line=held.hold)
+    assert psutil.Process(held.pid).is_running()
+    assert held.pid in [child.pid for child in psutil.Process().children()]  # for the leak report
+
+
+async def test_killed_child_that_does_not_end_does_not_hold_up_cancellation(
+    held: HeldInTheKernel,
+) -> None:
+    def hold_and_cancel(line: str) -> None:
+        held.hold(line)
+        scope.cancel()
+
+    with anyio.CancelScope() as scope:
+        await run_process(python(UNKILLABLE), what="Trying", on_stdout_line=hold_and_cancel)
+    assert scope.cancelled_caught
+    assert psutil.Process(held.pid).is_running()
 
 
 async def test_cancellation_takes_the_whole_process_group() -> None:
