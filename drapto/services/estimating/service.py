@@ -102,7 +102,11 @@ class FilmEstimator:
                 self._tools.audio, sample.video.media, decisions.mux, sizes, film.frames,
                 sample.video.index.duration_s,
             )  # fmt: skip
-        costs = Costs.of(sample, trials, trying_s, is_measured=plan.aim is not None)
+        costs = Costs.of(
+            sample, trials, trying_s,
+            segments=film.frames * film.segments_per_frame(sample.seen),
+            is_measured=plan.aim is not None,
+        )  # fmt: skip
         said = warnings_of(sample.video, sample.analysis, decisions.mux)
         estimate = summed_up(
             request, media, sample, decisions, plan, self._cores, others,

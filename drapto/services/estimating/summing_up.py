@@ -19,31 +19,45 @@ from drapto.services.planning import TrackDecisions, VideoPlan
 # of `bench/target_quality_sim.py` (1.16 to 1.22) when measuring is taken off.
 ENCODED_AGAIN = 0.07
 OPUS_CPU_S = 0.012  # for one second of one stereo track
+START_CPU_S = 0.1  # an ffmpeg that encodes, or measures, one frame at 480p: 0.09 to 0.13 s
+# Of every job, however short: programs and metrics are looked at, tracks joined and proved. Five
+# clips of 12 to 30 s took 1.7 to 2.8 s more than their frames.
+JOB_S = 2.0
 TIME_ERROR = 0.12  # standard deviation of its logarithm: what else the machine has to do
 _REACH = NormalDist().inv_cdf((1 + COVERAGE) / 2)  # deviations that hold COVERAGE of all cases
 
 
 @dataclass(frozen=True)
 class Costs:
-    """CPU time by what it is spent on. `of_trials`: everything that trying a window takes, by the
-    CPU time of its encoder alone."""
+    """CPU seconds by what they are spent on. `of_trials`: everything that trying a window takes, by
+    the CPU time of its encoder alone; `starts_s`: of all the programs that the film will take."""
 
     detection_s_per_frame: float
     of_trials: float
+    starts_s: float
     peak_rss_bytes: int
 
     @classmethod
     def of(
-        cls, sample: Sample, trials: Sequence[Trial], trying_s: float, *, is_measured: bool
+        cls,
+        sample: Sample,
+        trials: Sequence[Trial],
+        trying_s: float,
+        *,
+        segments: float,
+        is_measured: bool,
     ) -> Costs:
         """Windows begin anywhere, segments at key frames: what was decoded on the way to a window,
-        once by its encoder and once more to measure it, is not counted."""
+        once by its encoder and once more to measure it, is not counted. Programs start more often
+        for windows than for the `segments` of the film, which are longer."""
+        programs = 2 if is_measured else 1
         detection_s = sample.cpu_s / max(1, sample.decoded + sample.pre_roll)
-        on_the_way_s = sample.pre_roll * detection_s * (2 if is_measured else 1)
+        not_counted_s = programs * (sample.pre_roll * detection_s + len(trials) * START_CPU_S)
         encoders_s = sum(trial.cpu_s for trial in trials)
         return cls(
             detection_s_per_frame=detection_s,
-            of_trials=max(trying_s - on_the_way_s, trying_s / 2) / max(encoders_s, 1e-6),
+            of_trials=max(trying_s - not_counted_s, trying_s / 2) / max(encoders_s, 1e-6),
+            starts_s=programs * segments * START_CPU_S,
             peak_rss_bytes=max(trial.peak_rss_bytes for trial in trials),
         )
 
@@ -64,7 +78,7 @@ def summed_up(
     duration_s = video.index.duration_s
     output = _shifted(prediction.video_bytes, others)
     source_bytes = max(1, media.size_bytes)
-    cpu = _cpu(sample, decisions, plan, prediction, costs, duration_s)
+    work = _cpu_s(sample, decisions, plan, prediction, costs, duration_s)
     busy = busy_cores(workers.workers, workers.lp, cores)
     own = own_memory_bytes(settings.width, settings.height)
     return Estimate(
@@ -89,8 +103,8 @@ def summed_up(
         ),
         video_bytes=_whole(prediction.video_bytes),
         other_bytes=others,
-        wall_s=Range(low=cpu.low / busy, likely=cpu.likely / busy, high=cpu.high / busy),
-        cpu_s=cpu,
+        wall_s=_shifted(_scaled(work, 1 / busy), JOB_S),
+        cpu_s=_shifted(work, JOB_S),
         workers=workers.workers,
         lp=workers.lp,
         memory_bytes=own + workers.workers * max(workers.memory_bytes, costs.peak_rss_bytes),
@@ -103,7 +117,7 @@ def summed_up(
     )
 
 
-def _cpu(
+def _cpu_s(
     sample: Sample,
     decisions: TrackDecisions,
     plan: VideoPlan,
@@ -111,19 +125,23 @@ def _cpu(
     costs: Costs,
     duration_s: float,
 ) -> Range:
+    """Without what every job takes."""
     again = 1.0 if plan.goal is None else 1 + ENCODED_AGAIN
     encoding = prediction.encode_cpu_s
-    factor = again * costs.of_trials
     stereo = sum((t.audio.channels if t.audio else 0) / 2 for t in decisions.mux.audio_encodings)
-    rest_s = costs.detection_s_per_frame * len(sample.video.coded)
-    rest_s += stereo * OPUS_CPU_S * duration_s
-    likely = encoding.likely * factor + rest_s
+    others_s = costs.starts_s + costs.detection_s_per_frame * len(sample.video.coded)
+    others_s += stereo * OPUS_CPU_S * duration_s
+    likely = encoding.likely * again * costs.of_trials + others_s
     sampling = math.log(encoding.high / encoding.likely)
     width = math.exp(math.hypot(sampling, _REACH * TIME_ERROR))
     return Range(low=likely / width, likely=likely, high=likely * width)
 
 
-def _shifted(size: Range, by: int) -> Range:
+def _scaled(value: Range, by: float) -> Range:
+    return Range(low=value.low * by, likely=value.likely * by, high=value.high * by)
+
+
+def _shifted(size: Range, by: float) -> Range:
     return Range(low=size.low + by, likely=size.likely + by, high=size.high + by)
 
 
