@@ -53,6 +53,7 @@ OTHER_VARIABLES = frozenset(
     {"DRAPTO_FLAGS_FILE", "DRAPTO_FLAGS_PROVIDER", "DRAPTO_FFPROBE", "DRAPTO_MEDIAINFO"}
 )
 GIB = 1024**3
+_EXCLUSIVE = (("crf", "target_vmaf"), ("target_vmaf", "crf"))
 _PATHS = frozenset({"work_dir", "state_dir", "legacy_scripts_dir"})
 
 
@@ -163,6 +164,9 @@ class Settings(EncodingSettings, BaseSettings):
         names = tuple(EncodeOptions.model_fields)
         if isinstance(crop := overrides.get("crop"), CropRect):
             overrides["crop"] = str(crop)
+        for name, other in _EXCLUSIVE:
+            if _names(overrides, name) and other not in overrides:
+                overrides[other] = "auto"
         values = self._overridden(names, overrides)
         values["crop"] = parse_crop(values["crop"])
         return EncodeOptions(**values)
@@ -248,10 +252,9 @@ def load_settings(
 
     below_environment = {n: _from_file(n, v, file) for n, v in from_file.items()}
     kept = {n: v for n, v in below_environment.items() if n not in variables}
-    if _names(given, "crf") and not _names(given, "target_vmaf"):
-        kept["target_vmaf"] = "auto"  # above what the environment says
-    elif _names(given, "target_vmaf") and not _names(given, "crf"):
-        kept["crf"] = "auto"
+    for name, other in _EXCLUSIVE:
+        if _names(given, name) and not _names(given, other):
+            kept[other] = "auto"  # goes before what the environment says
     try:
         settings = Settings(**(kept | given))
     except UsageError as error:
@@ -265,7 +268,7 @@ def _one_quality(
     given: Mapping[str, Any], variables: dict[str, str], from_file: dict[str, Any]
 ) -> None:
     """A CRF and a VMAF exclude each other: the layer that names one silences the other below it."""
-    for name, other in (("crf", "target_vmaf"), ("target_vmaf", "crf")):
+    for name, other in _EXCLUSIVE:
         by_flag, by_variable = _names(given, name), name in variables
         if by_flag and not _names(given, other):
             variables.pop(other, None)
@@ -274,7 +277,8 @@ def _one_quality(
 
 
 def _names(layer: Mapping[str, Any], name: str) -> bool:
-    return str(layer.get(name, "auto")).strip().lower() != "auto"
+    value = layer.get(name)
+    return value is not None and str(value).strip().lower() != "auto"
 
 
 def _from_file(name: str, value: Any, file: SettingsFile | None) -> Any:

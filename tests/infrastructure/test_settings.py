@@ -261,3 +261,30 @@ def test_loading_settings_loads_no_heavy_module() -> None:
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_crf_or_a_vmaf_silences_the_other_from_further_below(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "drapto.toml"
+    file.write_text("target_vmaf = 93\n")
+
+    def loaded(**flags: str) -> tuple[float | None, float | str]:
+        settings = load_settings(flags, config_file=file).settings
+        return settings.crf, settings.target_vmaf
+
+    assert loaded() == (None, 93.0)
+    assert loaded(crf="30") == (30.0, "auto")
+    assert loaded(crf="auto") == (None, 93.0)
+    assert loaded(crf="30", target_vmaf="95") == (30.0, 95.0)  # who asks for both is told
+    monkeypatch.setenv("DRAPTO_CRF", "28")
+    assert loaded() == (28.0, "auto")
+    assert loaded(target_vmaf="94") == (None, 94.0)
+    assert Settings(crf=20.0).encode_options(target_vmaf=90.0).crf is None
+    assert Settings(crf=20.0).encode_options(preset=8).crf == 20.0
+
+
+@pytest.mark.parametrize("wrong", ["0", "101", "-3", "nan", "best"])
+def test_a_target_that_is_no_vmaf_is_named(wrong: str) -> None:
+    with pytest.raises(UsageError, match="target_vmaf"):
+        load_settings({"target_vmaf": wrong})
