@@ -50,6 +50,7 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 # Linux shares cores between sessions before it looks at the nice value of a process (sched(7),
 # 'The autogroup feature'), and every child is a session of its own.
 _AUTOGROUP = Path("/proc/self/autogroup")
+_SESSION_RETRY_S = 0.02
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -97,7 +98,7 @@ async def run_process(
     child = _spawn(command, what=what, env=env, cwd=cwd, nice=nice, memory_bytes=memory_bytes)
     heard = _Heard(child)
     try:
-        await heard.to_the_end(deadline_s, stall_s, on_stdout_line)
+        await heard.to_the_end(deadline_s, stall_s, on_stdout_line, nice)
     finally:
         ended = heard.exit_status or await _end(child.pid)
         if ended is not None:
@@ -141,6 +142,7 @@ class _Heard:
         deadline_s: float | None,
         stall_s: float | None,
         on_stdout_line: Callable[[str], None] | None,
+        nice: int,
     ) -> None:
         child = self._child
         assert child.stderr is not None
@@ -153,12 +155,20 @@ class _Heard:
                     group.start_soon(_keep, child.stdout, self.kept)
                 else:
                     group.start_soon(_each_line, child.stdout, on_stdout_line)
+                if nice:
+                    group.start_soon(self._lower_session, nice)
                 if stall_s is not None:
                     group.start_soon(self._end_if_still, stall_s, watch, group.cancel_scope)
                 self.exit_status = await _wait(child.pid)  # reaped: nothing may come between
                 watch.cancel()
                 # A grandchild in a group of its own may hold the pipes open for ever.
                 group.cancel_scope.deadline = anyio.current_time() + PIPE_GRACE_S
+
+    async def _lower_session(self, nice: int) -> None:
+        """Again what the child tried before it began: without CAP_SYS_ADMIN the kernel does this
+        for one session every 0.1 s (proc_sched_autogroup_set_nice) and refuses it to the others."""
+        while self.exit_status is None and not _is_lowered(self._child.pid, nice):
+            await anyio.sleep(_SESSION_RETRY_S)
 
     async def _end_if_still(
         self, stall_s: float, watch: anyio.CancelScope, everything: anyio.CancelScope
@@ -291,6 +301,19 @@ def _reap(pid: int) -> _ExitStatus:
         cpu_s=usage.ru_utime + usage.ru_stime,
         peak_rss_bytes=usage.ru_maxrss * scale,
     )
+
+
+def _is_lowered(pid: int, nice: int) -> bool:
+    """Try to give the session of a child this nice value; False: it may be tried again."""
+    session = _AUTOGROUP.parent.with_name(str(pid)) / _AUTOGROUP.name
+    try:
+        if session.read_text().split()[-1] != str(nice):
+            session.write_text(str(nice))
+    except BlockingIOError:
+        return False
+    except OSError:  # it has ended, or the kernel knows no such thing
+        return True
+    return True
 
 
 async def _end(pid: int) -> _ExitStatus | None:

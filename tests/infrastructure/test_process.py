@@ -307,3 +307,33 @@ async def test_nice_lowers_the_priority_of_the_child_and_of_its_session() -> Non
         nice=7,
     )
     assert result.stdout.split() == [b"7", b"7"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="no such kernel")
+def test_children_that_start_together_all_get_their_priority() -> None:
+    """Without CAP_SYS_ADMIN the kernel changes one session every 0.1 s and refuses the others."""
+    root = Path(__file__).parents[2]
+    plain = subprocess.run(
+        python(
+            """
+            import anyio, ctypes, os, sys
+            from drapto.infrastructure.process import run_process
+            head = (ctypes.c_uint32 * 2)(0x20080522, 0)  # capset(2), version 3: none of them
+            assert ctypes.CDLL(None).capset(head, (ctypes.c_uint32 * 6)()) == 0
+            child = "import time; time.sleep(1); print(open('/proc/self/autogroup').read())"
+            async def start():
+                result = await run_process([sys.executable, "-c", child], what="Trying", nice=7)
+                print(result.stdout.split()[-1].decode())
+            async def start_all():
+                async with anyio.create_task_group() as group:
+                    for _ in range(4):
+                        group.start_soon(start)
+            anyio.run(start_all)
+            """
+        ),
+        capture_output=True,
+        text=True,
+        cwd=root,
+        check=True,
+    )
+    assert plain.stdout.split() == ["7"] * 4
