@@ -16,7 +16,6 @@ Contract test: tests/infrastructure/test_process.py.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ctypes
 import os
@@ -25,32 +24,26 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import anyio
 
 from drapto.core.errors import MissingToolError, ProcessFailedError, ResourceError
 from drapto.core.interfaces import ProcessUse
 from drapto.core.resources import OUT_OF_FILES_HINTS
+from drapto.infrastructure.pipes import each_line, keep, keep_tail
+from drapto.infrastructure.session import keep_lowering, lower_session
 from drapto.infrastructure.stalling import stands_still
 
-STDERR_TAIL_BYTES = 8192
-STDOUT_LIMIT_BYTES = 64 * 1024 * 1024
 TERMINATE_GRACE_S = 3.0  # time between SIGTERM and SIGKILL
 KILL_GRACE_S = 10.0  # between SIGKILL and going on without: a choice; most children take 10 ms
 PIPE_GRACE_S = 5.0  # time to read what an ended child left in its pipes
-LINE_LIMIT_BYTES = 1024 * 1024
 PRIVATE = 0o077  # umask; a published output gets that of the user (publish.py)
 
 _IN_KERNEL = "a disk or a network that it waits for does not answer"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-# Linux shares cores between sessions before it looks at the nice value of a process (sched(7),
-# 'The autogroup feature'), and every child is a session of its own.
-_AUTOGROUP = Path("/proc/self/autogroup")
-_SESSION_RETRY_S = 0.02
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -150,33 +143,32 @@ class _Heard:
         watch = anyio.CancelScope()
         with anyio.move_on_after(deadline_s):
             async with anyio.create_task_group() as group:
-                group.start_soon(_keep_tail, child.stderr, self.tail)
+                group.start_soon(keep_tail, child.stderr, self.tail)
                 if on_stdout_line is None:
-                    group.start_soon(_keep, child.stdout, self.kept)
+                    group.start_soon(keep, child.stdout, self.kept)
                 else:
-                    group.start_soon(_each_line, child.stdout, on_stdout_line)
-                if nice:
-                    group.start_soon(self._lower_session, nice)
-                if stall_s is not None:
-                    group.start_soon(self._end_if_still, stall_s, watch, group.cancel_scope)
+                    group.start_soon(each_line, child.stdout, on_stdout_line)
+                group.start_soon(self._look_after, stall_s, nice, watch, group.cancel_scope)
                 self.exit_status = await _wait(child.pid)  # reaped: nothing may come between
                 watch.cancel()
                 # A grandchild in a group of its own may hold the pipes open for ever.
                 group.cancel_scope.deadline = anyio.current_time() + PIPE_GRACE_S
 
-    async def _lower_session(self, nice: int) -> None:
-        """Again what the child tried before it began: without CAP_SYS_ADMIN the kernel does this
-        for one session every 0.1 s (proc_sched_autogroup_set_nice) and refuses it to the others."""
-        while self.exit_status is None and not _is_lowered(self._child.pid, nice):
-            await anyio.sleep(_SESSION_RETRY_S)
-
-    async def _end_if_still(
-        self, stall_s: float, watch: anyio.CancelScope, everything: anyio.CancelScope
+    async def _look_after(
+        self,
+        stall_s: float | None,
+        nice: int,
+        watch: anyio.CancelScope,
+        everything: anyio.CancelScope,
     ) -> None:
+        """As long as it runs: afterwards its number may be that of another process."""
         with watch:
-            await stands_still(self._child.pid, stall_s)
-            self.cut_short = f"stood still for {stall_s:g} s and was ended"
-            everything.cancel()
+            if nice:
+                await keep_lowering(self._child.pid, nice)
+            if stall_s is not None:
+                await stands_still(self._child.pid, stall_s)
+                self.cut_short = f"stood still for {stall_s:g} s and was ended"
+                everything.cancel()
 
 
 def _spawn(
@@ -201,8 +193,7 @@ def _spawn(
             resource.setrlimit(resource.RLIMIT_DATA, (most, most))
         if nice:
             os.nice(nice)
-            with contextlib.suppress(OSError):
-                _AUTOGROUP.write_text(str(nice))
+            lower_session("self", nice)
 
     try:
         return subprocess.Popen(
@@ -303,19 +294,6 @@ def _reap(pid: int) -> _ExitStatus:
     )
 
 
-def _is_lowered(pid: int, nice: int) -> bool:
-    """Try to give the session of a child this nice value; False: it may be tried again."""
-    session = _AUTOGROUP.parent.with_name(str(pid)) / _AUTOGROUP.name
-    try:
-        if session.read_text().split()[-1] != str(nice):
-            session.write_text(str(nice))
-    except BlockingIOError:
-        return False
-    except OSError:  # it has ended, or the kernel knows no such thing
-        return True
-    return True
-
-
 async def _end(pid: int) -> _ExitStatus | None:
     """Terminate, wait, kill, reap. Not cancellable: it ends within both grace periods.
 
@@ -340,43 +318,3 @@ def _close(child: subprocess.Popen[bytes]) -> None:
         if pipe is not None:
             with contextlib.suppress(OSError):
                 pipe.close()
-
-
-@contextlib.asynccontextmanager
-async def _reader(pipe: IO[bytes]) -> AsyncIterator[asyncio.StreamReader]:
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=LINE_LIMIT_BYTES, loop=loop)
-    transport, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader, loop=loop), pipe
-    )
-    try:
-        yield reader
-    finally:
-        transport.close()
-
-
-async def _keep_tail(pipe: IO[bytes], tail: bytearray) -> None:
-    async with _reader(pipe) as reader:
-        while chunk := await reader.read(65536):
-            tail += chunk
-            del tail[:-STDERR_TAIL_BYTES]
-
-
-async def _keep(pipe: IO[bytes], kept: bytearray) -> None:
-    async with _reader(pipe) as reader:
-        while chunk := await reader.read(65536):
-            kept += chunk[: max(0, STDOUT_LIMIT_BYTES - len(kept))]
-
-
-async def _each_line(pipe: IO[bytes], on_line: Callable[[str], None]) -> None:
-    """Lines end at a newline or a carriage return; the last one may end at neither."""
-    pending = b""
-    async with _reader(pipe) as reader:
-        while chunk := await reader.read(65536):
-            *lines, pending = (pending + chunk).replace(b"\r", b"\n").split(b"\n")
-            pending = pending[-LINE_LIMIT_BYTES:]
-            for line in lines:
-                if line:
-                    on_line(line.decode("utf-8", "replace"))
-    if pending:
-        on_line(pending.decode("utf-8", "replace"))

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from drapto.core.errors import MissingToolError, ProcessFailedError
-from drapto.infrastructure import process
+from drapto.infrastructure import pipes, process
 from drapto.infrastructure.process import run_process
 
 
@@ -102,7 +102,7 @@ async def test_only_the_tail_of_a_flood_on_stderr_is_kept() -> None:
         python("import sys\nfor i in range(200_000): print('line', i, file=sys.stderr)"),
         what="Trying",
     )
-    assert len(result.stderr_tail) <= process.STDERR_TAIL_BYTES
+    assert len(result.stderr_tail) <= pipes.STDERR_TAIL_BYTES
     assert result.stderr_tail.endswith("line 199999\n")
 
 
@@ -188,8 +188,8 @@ class HeldInTheKernel:
     def hold(self, line: str) -> None:
         self.pid = int(line)
         command = python(HOLDER, line)
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self._holder = subprocess.Popen(command, **pipes)
+        ends = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self._holder = subprocess.Popen(command, **ends)
         assert self._holder.stdout is not None
         if self._holder.stdout.readline().strip() != b"0":
             pytest.skip("no process may hold another one here")
