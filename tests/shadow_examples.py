@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from drapto.core.analysis import Scene, VideoAnalysis
+from drapto.core.deinterlacing import Deinterlacing
 from drapto.core.job import EncodeOptions
 from drapto.core.media import ColorInfo
 from drapto.core.routing import Mode, RoutedStage, Side
@@ -34,6 +35,7 @@ def shadow_task(source: Path, output: Path, **changes: Any) -> ShadowTask:
         options=EncodeOptions(preset=13),
         settings=VideoSettings(width=192, height=108, source_width=192, source_height=108),
         analysis=VideoAnalysis(scenes=(Scene(start=0, end=FRAMES),), decoded_frames=FRAMES),
+        deinterlacing=Deinterlacing(),
         segments=(Segment(index=0, start=0, end=FRAMES),),
         color=ColorInfo(),
         frames=FRAMES,

@@ -36,7 +36,6 @@ from drapto.infrastructure.process import start_detached
 from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
 from drapto.services.candidate import run_candidate
-from drapto.services.detection.deinterlacing import settle_on_shown
 from drapto.services.detection.truth import settle_on_decoded
 from drapto.services.gatekeeper import Gatekeeper
 from drapto.services.reporting import Everyone
@@ -86,8 +85,8 @@ async def _measure(task: ShadowTask, binary: FfmpegBinary, place: Path) -> Measu
     video = await reader.open_video(
         media, reader.main_video(media, task.options.video_stream), place
     )
-    video, known = await settle_on_decoded(reader, video, task.analysis)
-    video, _ = await settle_on_shown(reader, video, known, task.options.deinterlace)
+    video, _ = await settle_on_decoded(reader, video, task.analysis)
+    video = video.deinterlaced(task.deinterlacing)
     source = Footage.of(video, crop=task.settings.crop)
 
     async def summary(path: Path) -> OutputSummary:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drapto.core.analysis import VideoAnalysis
+from drapto.core.deinterlacing import Deinterlacing
 from drapto.core.flag_policy import Ignore, RollbackPolicy, ShadowPolicy, Tolerances
 from drapto.core.job import EncodeOptions
 from drapto.core.media import ColorInfo, Value
@@ -18,9 +19,9 @@ from drapto.core.segments import Segment, VideoSettings
 class ShadowTask(Value):
     """What the candidate is given, and what it is measured against.
 
-    `analysis` and `segments` are what the stages before this one made, whoever served them, so
-    that only this stage differs. The primary's own result is `analysis` for detection,
-    `segments` for segmentation and `output` for encoding.
+    `analysis`, in coded frames, `deinterlacing` and `segments` are what the stages before this one
+    made, whoever served them, so that only this stage differs. The primary's own result is
+    `analysis` for detection, `segments` for segmentation and `output` for encoding.
     """
 
     id: str  # 12 hex digits; the comparison's id
@@ -38,6 +39,7 @@ class ShadowTask(Value):
     options: EncodeOptions
     settings: VideoSettings
     analysis: VideoAnalysis
+    deinterlacing: Deinterlacing
     segments: tuple[Segment, ...]
     color: ColorInfo  # of the source's track, to tell who is wrong
     frames: int

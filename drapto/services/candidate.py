@@ -20,7 +20,7 @@ from drapto.core.routing import RoutedStage
 from drapto.core.segments import Segment
 from drapto.core.shadow_task import CandidateResult, ShadowTask
 from drapto.core.workshop import Workshop
-from drapto.services.detection.deinterlacing import settle_on_shown
+from drapto.services.detection.deinterlacing import shown
 from drapto.services.detection.truth import settle_on_decoded
 from drapto.services.orchestrator import VideoOrchestrator
 from drapto.services.stages import FixedStages, Stages
@@ -44,7 +44,7 @@ async def run_candidate(
         )
         return CandidateResult(analysis=analysis, wall_s=wall_s)
     video, known = await settle_on_decoded(reader, video, task.analysis)
-    video, known = await settle_on_shown(reader, video, known, task.options.deinterlace)
+    video, known = shown(video, known, task.deinterlacing)
     segments, wall_s = await _timed(lambda: stages.segmentation.plan(video, known, task.options))
     return CandidateResult(segments=segments, wall_s=wall_s)
 

@@ -117,6 +117,7 @@ def task_for(stage: RoutedStage, known: KnownSource, side: Side) -> ShadowTask:
         options=known.request.options,
         settings=known.settings,
         analysis=known.analysis,
+        deinterlacing=known.video.deinterlacing,
         segments=known.segments,
         color=known.track.color,
         frames=len(known.video.index),

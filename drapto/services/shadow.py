@@ -195,6 +195,7 @@ def shadow_task(
         options=request.options,
         settings=served.settings,
         analysis=served.analysis,
+        deinterlacing=served.video.deinterlacing,
         # The files of legacy segments go with the job.
         segments=tuple(s.model_copy(update={"path": None}) for s in served.segments),
         color=job.track.color,
