@@ -175,6 +175,11 @@ def test_hdr_is_tried_at_the_crf_that_it_would_get(tmp_path: Path, scratch: Path
     assert found["crf"] == 24 and found["vmaf"] is None and found["frames"] == 48
 
 
+def test_what_is_measured_of_hdr_is_not_taken_for_vmaf(tmp_path: Path, scratch: Path) -> None:
+    [found] = estimated(clips.hdr10(tmp_path, frames=48), "--measure", scratch=scratch)
+    assert found["vmaf"] is None
+
+
 @pytest.mark.parametrize(("asked", "frames"), [("auto", 48), ("bob", 96)])
 def test_interlaced_film_is_tried_as_whole_pictures(
     tmp_path: Path, scratch: Path, asked: str, frames: int

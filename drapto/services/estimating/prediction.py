@@ -64,7 +64,7 @@ class Trial:
     size_bytes: int
     key_bytes: int
     cpu_s: float  # of the encoder alone
-    quality: SegmentQuality | None = None
+    quality: SegmentQuality | None = None  # VMAF; None: not measured
     peak_rss_bytes: int = 0
 
     @property

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from drapto.core.estimate import PacketSizer
 from drapto.core.interfaces import EncodingService
+from drapto.core.quality import Metric
 from drapto.core.segments import EncodedSegment, SegmentTask
 from drapto.services.encoding.steered_tasks import TYPICAL_COMPLEXITY
 from drapto.services.encoding.target_quality import Goal, complexity
@@ -62,17 +63,21 @@ class Trying:
         )
         return tuple(
             [
-                Trial(
-                    seen=window,
-                    crf=task.settings.crf,
-                    size_bytes=done[task.segment.index].size_bytes,
-                    key_bytes=await self._sizer.first_packet(done[task.segment.index].path),
-                    cpu_s=done[task.segment.index].cpu_s,
-                    quality=done[task.segment.index].quality,
-                    peak_rss_bytes=done[task.segment.index].peak_rss_bytes,
-                )
+                await self._trial(task, window, done[task.segment.index])
                 for task, window in zip(tasks, seen, strict=True)
             ]
+        )
+
+    async def _trial(self, task: SegmentTask, window: Seen, encoded: EncodedSegment) -> Trial:
+        is_vmaf = task.measuring is not None and task.measuring.metric is Metric.VMAF
+        return Trial(
+            seen=window,
+            crf=task.settings.crf,
+            size_bytes=encoded.size_bytes,
+            key_bytes=await self._sizer.first_packet(encoded.path),
+            cpu_s=encoded.cpu_s,
+            quality=encoded.quality if is_vmaf else None,
+            peak_rss_bytes=encoded.peak_rss_bytes,
         )
 
 
