@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from drapto.core.bits import BitReader, BitsError
+
 _SLICE, _IDR_SLICE, _SPS, _PPS = 1, 5, 7, 8
 _INTRA_SLICE_TYPES = (2, 4)  # I and SI, modulo 5
 # Profiles whose SPS carries the chroma format and scaling lists (7.3.2.1.1).
@@ -44,35 +46,22 @@ class Slice:
     order_lsb: int  # pic_order_cnt_lsb; 0 with another order_type
 
 
-class Bits:
-    """Reads a NAL payload bit by bit, the emulation prevention bytes taken out."""
+class Bits(BitReader):
+    """Reads the payload of a NAL unit, the emulation prevention bytes taken out."""
 
     def __init__(self, data: bytes) -> None:
-        self._data = data.replace(b"\x00\x00\x03", b"\x00\x00")
-        self._position = 0
-
-    def bits(self, count: int) -> int:
-        value = 0
-        for _ in range(count):
-            byte, bit = divmod(self._position, 8)
-            value = value << 1 | self._data[byte] >> (7 - bit) & 1  # IndexError at the end
-            self._position += 1
-        return value
+        super().__init__(data.replace(b"\x00\x00\x03", b"\x00\x00"))
 
     def unsigned(self, most: int = 2**32) -> int:
-        """ue(v), an Exp-Golomb code. IndexError above `most`: then it is no such field."""
-        zeros = 0
-        while not self.bits(1):
-            zeros += 1
-            if zeros > 32:
-                raise IndexError("no Exp-Golomb code")
-        value = (1 << zeros) - 1 + self.bits(zeros)
+        """ue(v). BitsError above `most`: then it is no such field."""
+        value = self.code()
         if value > most:
-            raise IndexError(f"{value} is out of range")
+            raise BitsError(f"{value} is out of range")
         return value
 
     def signed(self) -> int:
-        code = self.unsigned()
+        """se(v)."""
+        code = self.code()
         return (code + 1) // 2 if code % 2 else -(code // 2)
 
 
@@ -164,7 +153,7 @@ class H264Pictures:
                 bits = Bits(nal[1:_HEADER_BYTES])
                 number = bits.unsigned(_MAX_PPS)
                 self._pps[number] = bits.unsigned(_MAX_SPS)
-        except IndexError:
+        except (BitsError, IndexError):  # or nothing at all
             return
 
     def _slice(self, nal: bytes) -> Slice | None:
@@ -181,7 +170,7 @@ class H264Pictures:
             if nal[0] & 31 == _IDR_SLICE:
                 bits.unsigned()  # idr_pic_id
             order_lsb = bits.bits(sps.order_bits) if sps.order_type == 0 else 0
-        except (IndexError, KeyError):
+        except (BitsError, KeyError):
             return None
         return Slice(
             is_idr=nal[0] & 31 == _IDR_SLICE,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from drapto.core.bits import BitsError
 from drapto.infrastructure.ffmpeg.h264 import Bits, nals_by_length, nals_by_start_code
 
 _SPS, _PPS = 33, 34
@@ -97,7 +98,7 @@ class HevcPictures:
                 number, of = bits.unsigned(_MAX_PPS), bits.unsigned(_MAX_SPS)
                 bits.bits(1)
                 self._pps[number] = _Pps(of, bool(bits.bits(1)), bits.bits(3))
-        except IndexError:
+        except (BitsError, IndexError):  # or nothing at all
             return
 
     def _picture(self, nal: bytes) -> Picture | None:
@@ -117,7 +118,7 @@ class HevcPictures:
             if sps.separate_planes:
                 bits.bits(2)
             lsb = 0 if kind in _IDR else bits.bits(sps.order_bits)
-        except (IndexError, KeyError):
+        except (BitsError, KeyError):
             return None
         return Picture(
             restarts=kind in _BLA_OR_IDR,
