@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
+HEADER, SEGMENT = 0x1A45DFA3, 0x18538067  # a Matroska file is one of each
 MOST_BYTES = 16 << 20  # of one element; the chapters and tracks of a film take some kilobytes
 MOST_ELEMENTS = 10_000  # on one level
 

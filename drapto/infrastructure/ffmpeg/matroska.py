@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from drapto.core.words import count
 from drapto.infrastructure.ffmpeg.ebml import (
+    HEADER,
     MOST_ELEMENTS,
+    SEGMENT,
     MalformedError,
     children,
     elements,
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 TRACKS, LANGUAGE, LANGUAGE_BCP47 = 0x1654AE6B, 0x22B59C, 0x22B59D
-_EBML, _SEGMENT, _SEEK_HEAD, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x114D9B74, 0x1F43B675
+_SEEK_HEAD, _CLUSTER = 0x114D9B74, 0x1F43B675
 _SEEK, _SEEK_ID, _SEEK_POSITION = 0x4DBB, 0x53AB, 0x53AC
 _TRACK_ENTRY, _TRACK_TYPE, _CODEC_ID = 0xAE, 0x83, 0x86
 _CHAPTERS, _EDITION, _EDITION_DEFAULT, _ATOM = 0x1043A770, 0x45B9, 0x45DB, 0xB6
@@ -139,9 +141,9 @@ def _found(file: BinaryIO, size: int) -> dict[int, bytes]:
 def _segment(file: BinaryIO, size: int) -> int:
     """Where the payload of the Segment begins."""
     for ident, place, _ in children(file, 0, size):
-        if ident == _SEGMENT:
+        if ident == SEGMENT:
             return place
-        if ident != _EBML:
+        if ident != HEADER:
             break
     raise MalformedError
 

@@ -14,11 +14,12 @@ import re
 import stat
 from math import log2
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from drapto.core.errors import InputError
 from drapto.core.opening import VIDEO_STREAMS, decoder_options, file_url, open_options
 from drapto.core.words import size
+from drapto.infrastructure.ffmpeg import ebml
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -51,7 +52,7 @@ _OTHERS = {
     b"SQLite format 3": "a database",
 }
 _ADDRESS = re.compile(r"(^|/)[A-Za-z][A-Za-z0-9+.-]+:/")  # 'https://…' as a Path writes it
-_EBML, _SEGMENT = b"\x1aE\xdf\xa3", b"\x18S\x80g"
+_EBML = b"\x1aE\xdf\xa3"
 
 _ENCRYPTED_BITS_PER_BYTE = 7.99
 """Entropy of 64 KiB of random bytes is 7.997 bits; of compressed video with its headers, less
@@ -103,27 +104,17 @@ def open_container(path: Path) -> InputContainer:
 def missing_bytes(path: Path) -> int:
     """How many bytes a Matroska file lacks of what its header announces; 0 for other files.
 
-    libavformat reads a file that was cut off without a word. EBML (RFC 8794): an identifier,
-    then a size whose leading zeros say how long it is; all ones mean 'not known'.
+    libavformat reads a file that was cut off without a word.
     """
+    there = path.stat().st_size
     with path.open("rb") as file:
-        if file.read(4) != _EBML:
+        try:
+            for ident, at, length in ebml.children(file, 0, there):
+                if ident != ebml.HEADER:
+                    return max(0, at + length - there) if ident == ebml.SEGMENT else 0
+        except ebml.MalformedError:
             return 0
-        size, _ = _ebml_size(file)
-        file.seek(size, os.SEEK_CUR)
-        if file.read(4) != _SEGMENT:
-            return 0
-        size, known = _ebml_size(file)
-        return max(0, file.tell() + size - path.stat().st_size) if known else 0
-
-
-def _ebml_size(file: BinaryIO) -> tuple[int, bool]:
-    first = (file.read(1) or b"\xff")[0]
-    extra = 8 - first.bit_length()
-    if extra > 7:
-        return 0, False
-    value = int.from_bytes(bytes((first & (0x7F >> extra),)) + file.read(extra), "big")
-    return value, value != (1 << 7 * (extra + 1)) - 1
+    return 0
 
 
 def _check_readable(path: Path) -> None:
