@@ -13,7 +13,9 @@ import anyio
 import anyio.to_thread
 import psutil
 
-STALL_S = 120.0  # a disk that has to spin up takes 30 s, a network share that fails over a minute
+# A choice: several times as long as a disk takes to spin up or a network share to fail over, and
+# short beside what an encode takes. `stall_s` in the settings changes it.
+STALL_S = 120.0
 _LOOKS = 8  # looks, not the clock, are counted: while Drapto itself is stopped, nobody looks
 
 

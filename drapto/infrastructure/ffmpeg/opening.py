@@ -28,7 +28,7 @@ ELEMENTARY_FORMATS = frozenset(VIDEO_STREAMS.split(",")) - {"avs"}
 """Demuxers of bare video streams, which carry no timestamps of their own."""
 
 _SNIFF_BYTES = 64 * 1024
-_HOLE_BYTES = 64 << 20  # at the end; no container reserves that much and leaves it empty
+_HOLE_BYTES = 64 << 20  # at the end: a choice, far more than containers reserve and leave empty
 
 _PICTURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
