@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.program import drapto, processes_about
+from tests.end_to_end.program import drapto, drapto_here, processes_about
 from tests.media.corpus.entry import Entry
 from tests.media.corpus.judging import (
     differences,
@@ -29,8 +29,8 @@ WRITTEN_TICK_S = {".mkv": 0.00101, ".webm": 0.00101, ".mp4": 0.00101}
 """Two times rounded to Matroska's millisecond, the source's and the output's."""
 
 
-# Every run costs two to three seconds of a core. These have a twin that differs in little, so they
-# wait for the long tests.
+# Every run costs one to three seconds of a core. These have a twin that differs in little, so they
+# wait for the long tests, each in a process of its own; the others share the process of the tests.
 TWINS = frozenset({
     "frames_in_pairs", "sound_earlier", "empty_edit", "open_gop_hevc", "b_pyramid_hevc",
     "intra_only", "gradual_refresh", "mpeg_ps", "raw_h264", "avi_empty_packets",
@@ -92,7 +92,8 @@ def assert_like_its_source_or_refused(entry: Entry, suffix: str, tmp_path: Path)
     untouched = everything_in(tmp_path / "in")
 
     state = str(tmp_path / "state")
-    done = drapto("encode", source, output, *OPTIONS, DRAPTO_STATE_DIR=state)
+    run = drapto if waits(entry, suffix) else drapto_here
+    done = run("encode", source, output, *OPTIONS, DRAPTO_STATE_DIR=state)
     said = done.stdout + done.stderr
 
     assert done.returncode == expected_exit(truth, suffix), said
