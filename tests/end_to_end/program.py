@@ -46,9 +46,9 @@ def drapto(
 
 
 def drapto_here(*arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """As `drapto`, but inside this process. Most of what a short encode costs is to start Python and
-    load everything: so it takes less than half the time of a core. For tests of what is made of a
-    file; those of exit, output streams and signals start a process."""
+    """As `drapto`, but inside this process, which takes less than half the CPU time: most of what a
+    short encode costs is to start Python and load everything. For tests of what becomes of a file;
+    those of the end of the program, its output and signals start a process."""
     from cli.app import run
 
     stdout, stderr = io.StringIO(), io.StringIO()
