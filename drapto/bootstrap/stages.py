@@ -17,6 +17,7 @@ from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.infrastructure.ffmpeg.segment_quality import SegmentMeasurer
 from drapto.infrastructure.ffmpeg.tracks import FfmpegTracks
 from drapto.infrastructure.ffmpeg.usable_metrics import FfmpegMetrics
+from drapto.infrastructure.film_memory import FileFilmMemory
 from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
 from drapto.infrastructure.store import FileJobStore
@@ -43,6 +44,7 @@ def make_workshop(
         payload=payload_digests,
         metadata=PacketMetadataReader(),
         metrics=FfmpegMetrics(binary),
+        films=FileFilmMemory(state_dir, learns=settings.learn_films),
         store=FileJobStore(state_dir, resources, log_level=settings.log_level),
         machine=Machine(
             cores=statistics.cpu_capacity,

@@ -16,6 +16,7 @@ from drapto.core.audio_clock import Leap, Picture
 from drapto.core.dynamic_metadata import DynamicFacts, DynamicMetadata
 from drapto.core.entries import SourceFingerprint
 from drapto.core.facts import FileFacts
+from drapto.core.film_memory import RememberedFilm
 from drapto.core.interfaces import (
     EventSink,
     Journal,
@@ -115,6 +116,14 @@ class Metrics(Protocol):
     async def usable(self, metric: Metric, *, neg: bool = False) -> QualityMetric:
         """Errors: MissingToolError if this ffmpeg cannot measure it, or measures it wrongly."""
         ...
+
+
+class FilmMemory(Protocol):
+    """Finished films of earlier jobs. It never fails a job: what cannot be read is not known."""
+
+    async def recall(self, *, preset: int, model: str) -> tuple[RememberedFilm, ...]: ...
+
+    async def remember(self, film: RememberedFilm) -> None: ...
 
 
 class FactsReader(Protocol):
@@ -238,5 +247,6 @@ class Workshop:
     payload: PayloadReader
     metadata: MetadataReader
     metrics: Metrics
+    films: FilmMemory
     store: JobStore
     machine: Machine

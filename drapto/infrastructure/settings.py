@@ -98,6 +98,10 @@ class Settings(EncodingSettings, BaseSettings):
         "a fact about the job that rules of the flags can ask for",
         "'low', 'normal' or 'high'",
     )
+    learn_films: bool = setting(
+        True, "let finished films say where the next ones begin to look for a quality",
+        "true or false",
+    )  # fmt: skip
     wait_shadow: bool = setting(
         True, "wait at the end for the comparison with the other side of a stage", "true or false"
     )

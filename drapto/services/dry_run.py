@@ -40,6 +40,7 @@ async def dry_run(
                 decisions.encoder,
                 stages.encoding,
                 workshop.metrics,
+                workshop.films,
                 media.size_bytes,
             )
         async with reporter.stage(Stage.DETECTION):

@@ -55,6 +55,7 @@ async def test_a_film_reaches_its_target_and_says_how_good_each_segment_is(
     # Somebody who knows nothing of segments, and measures all frames, finds the same.
     found = await Drapto().verify(film, output, every_frame=True)
     assert found.quality.mean == pytest.approx(manifest.quality.film.mean, abs=0.5)
+    assert len(list((tmp_path / "state" / "films").iterdir())) == 1
     kept = sum(segment.size_bytes for segment in manifest.segments)
     assert result.output_bytes > 0.8 * kept
 
@@ -64,7 +65,9 @@ async def test_a_killed_job_is_steered_on_as_if_it_had_never_stopped(
 ) -> None:
     options = ("--target-vmaf", str(TARGET), "--crf", "auto", "--workers", "1")
     state = str(tmp_path / "state")
-    whole = disturbed(film, tmp_path / "whole.mkv", *options, DRAPTO_STATE_DIR=state)
+    # A state of its own: the second film of a machine begins where the first one ended.
+    other = str(tmp_path / "other state")
+    whole = disturbed(film, tmp_path / "whole.mkv", *options, DRAPTO_STATE_DIR=other)
     assert whole.code == 0, whole.stderr
 
     finished = 0

@@ -18,9 +18,10 @@ from drapto.core.interfaces import Encoder, EncodingService, QualityMetric
 from drapto.core.job import EncodeOptions
 from drapto.core.media import DynamicRange, Track
 from drapto.core.quality import Measuring, Metric
-from drapto.core.workshop import Metrics
+from drapto.core.workshop import FilmMemory, Metrics
+from drapto.services.encoding.learnt_films import prior_from
 from drapto.services.encoding.saving import largest_output
-from drapto.services.encoding.target_quality import Goal
+from drapto.services.encoding.target_quality import ORDINARY, Goal, Prior
 
 DEFAULT_TARGET = 95.0  # VMAF
 # VMAF's default model is made for 1920x1080 (docs/measuring.md).
@@ -36,6 +37,7 @@ class Aim:
 
     metric: QualityMetric
     goal: Goal | None
+    prior: Prior = ORDINARY  # what is expected of a film before anything of it is encoded
 
     def measuring(self, width: int, height: int) -> Measuring:
         """Of an output picture of this size."""
@@ -53,6 +55,7 @@ async def settle_aim(
     encoder: Encoder,
     encoding: EncodingService,
     metrics: Metrics,
+    films: FilmMemory,
     source_bytes: int,
 ) -> tuple[Aim | None, tuple[str, ...]]:
     """The aim, None for a plain encode at one CRF, and what the user has to know of it.
@@ -81,7 +84,12 @@ async def settle_aim(
         if by_number or options.measure or options.strict:
             raise
         return None, (f"No VMAF is aimed at: {missing.message}",)
-    return Aim(usable, _goal(options, target, source_bytes)), notes
+    goal = _goal(options, target, source_bytes)
+    if goal is None:
+        return Aim(usable, None), notes
+    model = usable.model_for(track.width or 0, track.height or 0)
+    known = await films.recall(preset=options.preset, model=model)
+    return Aim(usable, goal, prior_from(known)), notes
 
 
 def _check(options: EncodeOptions) -> None:

@@ -82,7 +82,7 @@ class FilmEstimator:
         decisions = decide_tracks(request, media, track)
         aim, notes = await settle_aim(
             options, track, decisions.encoder, self._encoding,
-            self._workshop.metrics, media.size_bytes,
+            self._workshop.metrics, self._workshop.films, media.size_bytes,
         )  # fmt: skip
         async with self._workshop.store.scratch() as scratch:
             video = await reader.open_video(media, track, scratch)
@@ -110,7 +110,7 @@ class FilmEstimator:
         said = warnings_of(sample.video, sample.analysis, decisions.mux)
         estimate = summed_up(
             request, media, sample, decisions, plan, self._cores, others,
-            predict(film, trials, plan.goal, self._tools.prior), costs,
+            predict(film, trials, plan.goal, aim.prior if aim else self._tools.prior), costs,
         )  # fmt: skip
         return estimate.model_copy(
             update={

@@ -66,6 +66,7 @@ async def _decide(job: JobContext, track: Track) -> TrackDecisions:
         decisions.encoder,
         job.stages.encoding,
         job.workshop.metrics,
+        job.workshop.films,
         job.media.size_bytes,
     )
     for note in notes:

@@ -25,6 +25,7 @@ from drapto.core.events import (
     StageFinished,
     StageStarted,
 )
+from drapto.core.film_memory import RememberedFilm
 from drapto.core.interfaces import SourceVideo
 from drapto.core.job import JobState, Stage
 from drapto.core.quality import FilmQuality
@@ -33,10 +34,11 @@ from drapto.core.segments import EncodedSegment, Segment
 from drapto.core.tracks import MuxPlan
 from drapto.core.words import count
 from drapto.services.encoding.film_quality import measured_film, steered_film
+from drapto.services.encoding.learnt_films import remembered
 from drapto.services.encoding.longest_first import LongestFirst
 from drapto.services.encoding.saving import largest_output, no_saving
 from drapto.services.encoding.steered_tasks import SteeredTasks
-from drapto.services.encoding.target_quality import ORDINARY, Controller
+from drapto.services.encoding.target_quality import Controller
 from drapto.services.encoding.tasks import make_tasks
 from drapto.services.job.audio import AudioTracks
 from drapto.services.job.context import JobContext
@@ -48,6 +50,7 @@ class EncodingOutcome:
     frames: int  # encoded by this run
     wall_s: float
     quality: FilmQuality | None  # None: not measured
+    film: RememberedFilm | None = None  # what later films can learn; None: nothing was steered
 
 
 @asynccontextmanager
@@ -115,7 +118,8 @@ class Encoders:
         if plan.goal is None:
             return LongestFirst()
         pixels = plan.settings.width * plan.settings.height
-        control = Controller(plan.goal, ORDINARY, pixels, plan.frames)
+        assert plan.aim is not None
+        control = Controller(plan.goal, plan.aim.prior, pixels, plan.frames)
         earlier = self._job.state.checkpoint.attempts
         return SteeredTasks(control, plan.workers.workers, earlier)
 
@@ -201,7 +205,12 @@ class Encoders:
                 detail=count(len(segments), "segment"),
             )
         )
-        return EncodingOutcome(self._frames_done, wall_s, quality)
+        return EncodingOutcome(self._frames_done, wall_s, quality, self._film(plan))
+
+    def _film(self, plan: VideoPlan) -> RememberedFilm | None:
+        if isinstance(self._queue, LongestFirst) or plan.measuring is None:
+            return None
+        return remembered(self._queue.control, plan.settings.preset, plan.measuring.model)
 
     def _quality(self, plan: VideoPlan) -> FilmQuality | None:
         """What the film has become. Errors: QualityMissedError."""

@@ -94,6 +94,8 @@ async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> 
     with anyio.CancelScope(shield=True):  # published is done
         whole = manifest.model_copy(update={"stages": job.reporter.stage_times})
         kept = await job.workshop.store.keep_manifest(whole, job.request.output)
+        if encoded.film is not None and not published:
+            await job.workshop.films.remember(encoded.film)
     if kept is None:
         job.reporter.warn("The manifest could not be kept: its directory cannot be written to.")
     settings = manifest.settings

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from drapto.core.errors import MissingToolError, UsageError
+from drapto.core.film_memory import RememberedAttempt, RememberedFilm, RememberedSegment
 from drapto.core.interfaces import QualityMetric
 from drapto.core.job import EncodeOptions
 from drapto.core.media import ColorInfo, Track, TrackKind
 from drapto.core.quality import Metric, Pool
 from drapto.infrastructure.ffmpeg.metrics import metric_for
+from drapto.services.encoding.learnt_films import prior_from
 from drapto.services.encoding.service import ParallelEncoding
 from drapto.services.encoding.steering import Aim, settle_aim
 from drapto.services.encoding.svt_av1 import SvtAv1
+from drapto.services.encoding.target_quality import ORDINARY, Controller, Encode, Piece
 from drapto.services.encoding.x26x import X264
 from drapto.services.legacy.adapter import LegacyEncoding
 
@@ -33,6 +37,19 @@ class Measurable:
         if not self._can:
             raise MissingToolError("There is no libvmaf.")
         return metric_for(metric, neg=neg)
+
+
+class Remembered:
+    """The films of earlier jobs."""
+
+    def __init__(self, *films: RememberedFilm) -> None:
+        self._films = films
+
+    async def recall(self, *, preset: int, model: str) -> tuple[RememberedFilm, ...]:
+        return tuple(film for film in self._films if (film.preset, film.model) == (preset, model))
+
+    async def remember(self, film: RememberedFilm) -> None:
+        raise AssertionError("nothing has been finished")
 
 
 def track(color: ColorInfo = SDR, width: int = 1920, height: int = 1080) -> Track:
@@ -53,6 +70,7 @@ async def settled(
     encoder: Any = None,
     encoding: type[ParallelEncoding] = ParallelEncoding,
     can: bool = True,
+    films: tuple[RememberedFilm, ...] = (),
     **options: Any,
 ) -> tuple[Aim | None, tuple[str, ...]]:
     return await settle_aim(
@@ -61,6 +79,7 @@ async def settled(
         encoder or SvtAv1(),
         encoding(None, None),  # type: ignore[arg-type]
         Measurable(can=can),
+        Remembered(*films),
         SOURCE_BYTES,
     )
 
@@ -161,3 +180,43 @@ async def test_the_size_that_is_allowed_is_a_share_of_the_source() -> None:
     assert aim is not None
     assert aim.goal is not None
     assert aim.goal.max_bytes == 400_000
+
+
+def hard_film(preset: int = 6) -> RememberedFilm:
+    """At CRF 30 its segments have a VMAF of 70, and are ten times as large as usual."""
+    attempt = RememberedAttempt(crf=30.0, size_bytes=4_000_000, quality=70.0)
+    segment = RememberedSegment(frames=120, features=(3.6, 1.1), attempts=(attempt,))
+    return RememberedFilm(
+        preset=preset, model="vmaf_v0.6.1", pixels=1920 * 1080, segments=(segment,) * 12
+    )
+
+
+async def test_films_of_this_preset_say_where_the_next_one_begins() -> None:
+    async def first_crf(*films: RememberedFilm) -> float:
+        aim, _ = await settled(films=films)
+        assert aim is not None
+        assert aim.goal is not None
+        control = Controller(aim.goal, aim.prior, 1920 * 1080, 1200)
+        control = control.known(*(Piece(n, 120, (3.6, 1.1)) for n in range(10))).all_known()
+        step = control.next(4)
+        assert isinstance(step, Encode)
+        return step.crf
+
+    ordinary = await first_crf()
+    assert await first_crf(hard_film(preset=8)) == ordinary
+    once = await first_crf(hard_film())
+    assert await first_crf(*[hard_film()] * 12) < once < ordinary
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pixels": 0},
+        {"segments": ()},
+        {"segments": (RememberedSegment(frames=10, features=(1.0,), attempts=()),)},
+        {"segments": (RememberedSegment(frames=10, features=(1.0, math.nan), attempts=()),)},
+        {"segments": (RememberedSegment(frames=0, features=(1.0, 1.0), attempts=()),)},
+    ],
+)
+def test_a_film_that_makes_no_sense_is_passed_over(wrong: Any) -> None:
+    assert prior_from([hard_film().model_copy(update=wrong)]) is ORDINARY

@@ -5,6 +5,7 @@ Pure: `controller.py` says how it is driven. docs/target-quality.md says what it
 
 from drapto.core.quality import Pool, SegmentQuality
 from drapto.services.encoding.target_quality.controller import Controller
+from drapto.services.encoding.target_quality.curves import Prior
 from drapto.services.encoding.target_quality.film import Attempt, Piece, complexity
 from drapto.services.encoding.target_quality.goal import Goal
 from drapto.services.encoding.target_quality.learning import FinishedFilm, learnt
@@ -31,6 +32,7 @@ __all__ = [
     "Outcome",
     "Piece",
     "Pool",
+    "Prior",
     "SegmentQuality",
     "Step",
     "Stop",
