@@ -14,19 +14,20 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from drapto.core.media import Int64Array
-
 FONT_BYTES = b"\x00\x01\x00\x00 not really a font, but an attachment with a font's name"
 """What `rich_tracks` attaches as 'Some Font.ttf'."""
 
 Scene = tuple[str, int]
 """A lavfi source without size and rate, and how many frames of it."""
 
+COLORS = "c0=0x803020:c1=0x20a060:c2=0x3040c0:c3=0xd0c040"
+"""Without them `gradients` draws others every time, whatever its seed."""
+
 SCENES: tuple[Scene, ...] = (
     ("testsrc2", 40),
     ("mandelbrot=start_scale=0.5:end_pts=300", 55),
     ("smptehdbars", 33),
-    ("gradients=seed=7:speed=0.02:nb_colors=4", 48),
+    (f"gradients=seed=7:speed=0.02:nb_colors=4:{COLORS}", 48),
     ("testsrc", 30),
 )
 
@@ -282,10 +283,3 @@ def decoded_frames(path: Path, stream: int = 0) -> list[tuple[int, str]]:
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     rows = [line.split(",") for line in done.stdout.splitlines() if not line.startswith("#")]
     return [(int(row[2]), row[5].strip()) for row in rows]
-
-
-def pts_of(frames: Sequence[tuple[int, str]]) -> Int64Array:
-    """The timestamps of `decoded_frames` as an array."""
-    import numpy as np
-
-    return np.array([pts for pts, _ in frames], dtype=np.int64)
