@@ -20,7 +20,8 @@ def analyze(
 ) -> int:
     """Show what detection finds in INPUT, and the segments an encode would have.
 
-    The whole video is decoded once, a telecined film twice.
+    The whole video is decoded once; twice where fields have to be compared: in a telecined or
+    partly interlaced film, and with --deinterlace ivtc.
     """
 
     async def body(stop: Stop) -> int:
