@@ -1,4 +1,4 @@
-"""docs/security.md promises nothing that no test holds, and the tests it names are there."""
+"""Every promise in docs/security.md names a file of tests that is there."""
 
 from __future__ import annotations
 
