@@ -17,14 +17,12 @@ from drapto.core.segments import EncodedSegment, Segment, SegmentTask, VideoSett
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
 from drapto.infrastructure.ffmpeg.inspector import DecodingInspector
-from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.services.encoding.longest_first import LongestFirst
 from drapto.services.encoding.registry import encoder_named
 from drapto.services.encoding.service import ParallelEncoding, with_lp_for_the_end
 from drapto.services.encoding.tasks import make_tasks
 from drapto.services.legacy.adapter import LegacyEncoding, ScriptSegmentExecutor
 from tests.legacy import needs_tools, packaged
-from tests.media import clips
 from tests.services.routing import routed
 
 
@@ -110,13 +108,6 @@ def make_run(request: pytest.FixtureRequest, tmp_path: Path) -> MakeRun:
     home.mkdir()
     place = {"new": {}, "routed": {"routed_in": home}, "legacy": {"legacy_in": home}}
     return partial(Run, **place[request.param])
-
-
-@pytest.fixture
-async def video(tmp_path: Path) -> SourceVideo:
-    reader = PyAvReader()
-    media = await reader.probe(clips.simple(tmp_path))
-    return await reader.open_video(media, media.tracks[0], tmp_path)
 
 
 def tasks_for(video: SourceVideo, directory: Path, *borders: int) -> tuple[SegmentTask, ...]:

@@ -21,7 +21,6 @@ from drapto.core.routing import Mode, RoutedStage, Side
 from drapto.services.encoding.registry import encoder_named
 from tests.services.routing import FRAMES, Routing, tasks_of
 from tests.services.routing_steps import (
-    ALWAYS_COMPARED,
     DETECTION,
     ENCODING,
     SEGMENTATION,
@@ -31,15 +30,6 @@ from tests.services.routing_steps import (
     segment,
     serve,
 )
-
-
-@pytest.fixture
-def routing(tmp_path: Path) -> Routing:
-    """New serves everything, and everything is compared."""
-    return Routing(
-        tmp_path, "".join(f"[stage.{stage}]\n{ALWAYS_COMPARED}\n" for stage in RoutedStage)
-    )
-
 
 # Who serves
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import anyio
-import pytest
 
 from drapto.core.events import StageRolledBack
 from drapto.core.routing import RoutedStage, Side
 from tests.services.routing import FRAMES, Routing, tasks_of
 from tests.services.routing_steps import (
-    ALWAYS_COMPARED,
     DETECTION,
     ENCODING,
     Accepting,
@@ -19,15 +17,6 @@ from tests.services.routing_steps import (
     history,
     segment,
 )
-
-
-@pytest.fixture
-def routing(tmp_path: Path) -> Routing:
-    """New serves everything, and everything is compared."""
-    return Routing(
-        tmp_path, "".join(f"[stage.{stage}]\n{ALWAYS_COMPARED}\n" for stage in RoutedStage)
-    )
-
 
 # Encoding that fails midway
 

@@ -9,16 +9,7 @@ import pytest
 from drapto.core.errors import SegmentFailedError
 from drapto.core.interfaces import SourceVideo
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
-from drapto.infrastructure.ffmpeg.reader import PyAvReader
-from tests.media import clips
 from tests.services.test_encoding_contract import Run, tasks_for
-
-
-@pytest.fixture
-async def video(tmp_path: Path) -> SourceVideo:
-    reader = PyAvReader()
-    media = await reader.probe(clips.simple(tmp_path))
-    return await reader.open_video(media, media.tracks[0], tmp_path)
 
 
 def wrapper(directory: Path, script: str) -> Path:
