@@ -11,7 +11,8 @@ MAX_VMAF = 100.0
 CRF_STEP = 0.25  # SVT-AV1 takes quarters
 FLOOR_BELOW_TARGET = 6.0  # VMAF: 6 is one 'just noticeable difference' (Netflix, 2018)
 STRICT_TOLERANCE = 0.5  # VMAF
-SHORT_FILM_PIECES = 8
+# Films of fewer pieces than the first number may have so many of them encoded again in any case.
+SHORT_FILMS = ((4, 4), (8, 2))
 POOLED_TOLERANCE = 0.25  # VMAF; what lies within is not worth another encode
 
 
@@ -45,11 +46,11 @@ class Goal:
         """How many frames may be encoded again in a film of pieces of so many frames.
 
         A tenth of a film of few pieces is less than one of them, and its first encodes are guesses:
-        so one piece may be in any case, and of a short film two.
+        so one piece may be in any case, and of a short film more.
         """
         if not self.max_extra:
             return 0
-        least = 2 if len(pieces) < SHORT_FILM_PIECES else 1
+        least = next((again for fewer, again in SHORT_FILMS if len(pieces) < fewer), 1)
         return max(int(self.max_extra * sum(pieces)), least * max(pieces))
 
     @property

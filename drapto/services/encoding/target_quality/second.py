@@ -97,6 +97,8 @@ class Second:
             tried = min(attempt.crf for attempt in self.attempts if attempt.index == index)
             column = max(int((self.curves.gap[row] <= wanted).sum()) - 1, 0)
             crf = min(float(self.curves.crfs[column]), tried - LEAST_MOVE)
+            # Where the film as a whole wants more of it than the floor does, once is enough.
+            crf = min(crf, float(self.allocation.crfs[row]))
             if tried > self.goal.lowest_crf:
                 return Encode(index, max(crf, self.goal.lowest_crf), Why.FLOOR)
         return None
