@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 
 import anyio
 import psutil
 import pytest
 
 from drapto.core.errors import ProcessFailedError
+from drapto.infrastructure import process
 from drapto.infrastructure.process import run_process
 
 STOPS_ITSELF = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"
@@ -70,7 +70,12 @@ async def test_caller_that_is_cancelled_as_the_child_ends_gets_no_other_error() 
         assert scope.cancelled_caught or done.returncode == 0
 
 
-async def test_without_a_limit_nothing_is_ended() -> None:
-    started_s = time.monotonic()
-    await run_process(["sleep", "0.5"], what="Trying it")
-    assert time.monotonic() - started_s >= 0.5
+async def test_without_a_limit_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def watched(pid: int, stall_s: float) -> None:
+        raise AssertionError(f"process {pid} is watched for {stall_s} s")
+
+    monkeypatch.setattr(process, "stands_still", watched)
+    done = await run_process(["sleep", "0.1"], what="Trying it")
+    assert done.returncode == 0
+    with pytest.raises(BaseExceptionGroup, match="TaskGroup"):  # so it would be seen
+        await run_process(["sleep", "5"], what="Trying it", stall_s=1)

@@ -187,8 +187,7 @@ def test_an_rpu_that_refers_to_another_does_not_stand_alone() -> None:
     assert not stands_alone(replace(rpu_81(1), mapping=None))
 
 
-def test_reading_takes_time_in_proportion_to_what_is_read() -> None:
-    """Counts cannot promise more than the data holds: the reader ends with the data."""
+def test_counts_that_promise_more_than_there_is_are_refused() -> None:
     body = write(rpu_81(0))[:-5][:20] + b"\xff" * 16000
     with pytest.raises(BitsError):
         parse(body + checksum(body).to_bytes(4, "big") + b"\x80")
