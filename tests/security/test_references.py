@@ -19,7 +19,7 @@ from drapto.core.opening import input_arguments
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from drapto.infrastructure.ffmpeg.opening import open_container
 from drapto.services.legacy.contract import PACKAGED_SCRIPTS
-from tests.end_to_end.program import QUICK, drapto
+from tests.end_to_end.program import QUICK, drapto_here
 from tests.legacy import needs_tools
 from tests.media import referring
 from tests.media.clips import ffmpeg, pattern, simple
@@ -96,7 +96,7 @@ def test_no_reference_is_followed(kind: Referring, bird: Canary, tmp_path: Path)
     if shutil.which("ffprobe"):
         assert not by_script(source)
     before = sorted(tmp_path.iterdir())
-    done = drapto("encode", source, tmp_path / "out.mkv", *QUICK)
+    done = drapto_here("encode", source, tmp_path / "out.mkv", *QUICK)
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr
     assert sorted(tmp_path.iterdir()) == before
@@ -108,14 +108,14 @@ def test_data_of_a_mov_is_not_taken_from_another_file(bird: Canary, tmp_path: Pa
     assert kills(bird, "-enable_drefs", "1", "-i", f"file:{source}"), "the canary is dead"
     assert not in_process(source)
     assert not run_ffmpeg(*input_arguments(source))
-    done = drapto("encode", source, tmp_path / "out.mkv", *QUICK)
+    done = drapto_here("encode", source, tmp_path / "out.mkv", *QUICK)
     assert done.returncode == 3, done.stderr
     assert bird.is_untouched()
 
 
 def test_linked_parts_of_a_matroska_are_not_looked_for(bird: Canary, tmp_path: Path) -> None:
     source = referring.linked(tmp_path, bird.secret.name)
-    done = drapto("encode", source, tmp_path / "out.mkv", *QUICK)
+    done = drapto_here("encode", source, tmp_path / "out.mkv", *QUICK)
     assert done.returncode == 0, done.stderr
     assert bird.is_untouched()
 
@@ -123,10 +123,10 @@ def test_linked_parts_of_a_matroska_are_not_looked_for(bird: Canary, tmp_path: P
 def test_a_number_in_a_name_is_no_sequence(bird: Canary, tmp_path: Path) -> None:
     picture = tmp_path / "001.png"
     ffmpeg(*pattern(1), picture)
-    missing = drapto("encode", tmp_path / "%03d.png", tmp_path / "out.mkv", *QUICK)
+    missing = drapto_here("encode", tmp_path / "%03d.png", tmp_path / "out.mkv", *QUICK)
     assert missing.returncode == 3
     assert "does not exist" in missing.stderr
-    still = drapto("encode", picture, tmp_path / "out.mkv", *QUICK)
+    still = drapto_here("encode", picture, tmp_path / "out.mkv", *QUICK)
     assert still.returncode == 3
     assert "still picture" in still.stderr
     source = simple(tmp_path, "%03d.mkv", frames=12)
@@ -140,12 +140,12 @@ def test_tags_in_a_file_of_text_are_not_taken_for_a_film(tmp_path: Path) -> None
         source.write_bytes(b";FFMETADATA1\ntitle=x\n#" + disguise + b"\n[STREAM]\ntitle=y\n")
         assert not in_process(source)
         assert not run_ffmpeg(*input_arguments(source), "-c", "copy")
-        assert drapto("encode", source, tmp_path / "out.mkv").returncode == 3
+        assert drapto_here("encode", source, tmp_path / "out.mkv").returncode == 3
 
 
 @pytest.mark.parametrize("scheme", ["http", "tcp", "rtsp", "ftp"])
 def test_an_address_is_refused_in_plain_words(scheme: str, bird: Canary, tmp_path: Path) -> None:
-    done = drapto("encode", f"{scheme}://127.0.0.1:{bird.port}/film.mkv", tmp_path / "out.mkv")
+    done = drapto_here("encode", f"{scheme}://127.0.0.1:{bird.port}/film.mkv", tmp_path / "out.mkv")
     assert done.returncode == 3
     assert "address" in done.stderr
     assert bird.is_untouched()
@@ -155,7 +155,7 @@ def test_an_address_is_refused_in_plain_words(scheme: str, bird: Canary, tmp_pat
     "word", ["concat:secret.ts|secret.ts", "pipe:0", "subfile,,start,0,end,0,,:secret.ts"]
 )
 def test_a_protocol_in_a_name_is_part_of_the_name(word: str, bird: Canary, tmp_path: Path) -> None:
-    done = drapto("encode", word, "out.mkv", cwd=tmp_path)
+    done = drapto_here("encode", word, "out.mkv", cwd=tmp_path)
     assert done.returncode == 3
     assert "does not exist" in " ".join(done.stderr.split())
     assert bird.is_untouched()
