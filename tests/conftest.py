@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -11,7 +12,13 @@ from hypothesis import HealthCheck, settings
 from cli.runtime import ENDING
 
 # How long an example takes is for the machine to say: it is shared, and no test is timed.
-settings.register_profile("drapto", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# scripts/fuzz says how many examples it wants; 100 is what hypothesis takes by itself.
+settings.register_profile(
+    "drapto",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "100")),
+)
 settings.load_profile("drapto")
 
 
