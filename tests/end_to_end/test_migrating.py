@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import shlex
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,10 +15,11 @@ import pytest
 from drapto.core.comparison import Comparison
 from drapto.core.routing import RoutedStage
 from drapto.infrastructure.comparison_store import SqliteComparisonStore
-from tests.end_to_end.program import ROOT, environment, processes_about
+from tests.end_to_end.program import ROOT, drapto_here, processes_about
 from tests.end_to_end.team import Team
 
 PAGE = (ROOT / "docs" / "migrating.md").read_text()
+SETTINGS = {"DRAPTO_PRESET": "13", "DRAPTO_CRF": "50"}  # quality is not what the page is about
 BLOCK = re.compile(r"^```(sh|toml)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -38,20 +37,18 @@ class Reader:
     def run(self, command: str) -> None:
         if command.split()[:3] == ["drapto", "shadow", "show"]:
             command = command.replace("ID", self.comparisons[0].id)
-        words = [sys.executable, "-m", "cli.main", *shlex.split(command)[1:]]
-        done = subprocess.run(
-            words, cwd=self.home, env=self.environment, capture_output=True, text=True, check=False
-        )
+        done = drapto_here(*shlex.split(command)[1:], cwd=self.home, **SETTINGS, **self.places)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         assert "warning:" not in done.stdout, command
         self.said[command] = done.stdout + done.stderr
         self.wait_for_the_background()
 
     @property
-    def environment(self) -> dict[str, str]:
-        return environment(
-            XDG_CONFIG_HOME=str(self.home / "config"), XDG_STATE_HOME=str(self.home / "state")
-        )
+    def places(self) -> dict[str, str]:
+        return {
+            "XDG_CONFIG_HOME": str(self.home / "config"),
+            "XDG_STATE_HOME": str(self.home / "state"),
+        }
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -152,7 +149,6 @@ def reader(tmp_path: Path) -> Reader:
     return Reader(tmp_path, {})
 
 
-@pytest.mark.slow
 def test_every_command_of_the_page_does_what_it_says(reader: Reader) -> None:
     checked = []
     for section in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]:
