@@ -89,7 +89,6 @@ class TestOneFile:
         assert (plan["crf"], plan["preset"]) == (55.5, 13)
         assert [t["action"] for t in plan["tracks"] if t["kind"] == "audio"] == ["dropped"]
 
-    @pytest.mark.slow
     def test_metrics_are_written_also_when_the_job_fails(self, clip: Path, tmp_path: Path) -> None:
         encode(clip, "out.mkv", "--metrics-file", "good.prom")
         assert 'drapto_jobs_total{outcome="done"} 1.0' in (tmp_path / "good.prom").read_text()

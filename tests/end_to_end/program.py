@@ -45,7 +45,9 @@ def drapto(
     )
 
 
-def drapto_here(*arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+def drapto_here(
+    *arguments: str | Path, cwd: Path | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
     """As `drapto`, but inside this process, which takes less than half the CPU time: most of what a
     short encode costs is to start Python and load everything. For tests of what becomes of a file;
     those of the end of the program, its output and signals start a process."""
@@ -57,6 +59,8 @@ def drapto_here(*arguments: str | Path, **env: str) -> subprocess.CompletedProce
             patch.delenv(name)
         for name, value in env.items():
             patch.setenv(name, value)
+        if cwd:
+            patch.chdir(cwd)
         with redirect_stdout(stdout), redirect_stderr(stderr):
             code = run(list(map(str, arguments)))
     return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from drapto.infrastructure.ffmpeg.probe import probe_file
-from tests.end_to_end.program import drapto
+from tests.end_to_end.program import drapto_here
 from tests.media import clips
 from tests.media.odd import undecodable_sound
 from tests.media.restamped import restamped
@@ -27,7 +27,7 @@ def manifest_of(state: Path) -> dict[str, Any]:
 def encode(source: Path, output: Path, *options: str) -> tuple[int, str, dict[str, Any]]:
     """Exit code, what was said, and the manifest (empty if there is none)."""
     state = output.parent / "state"
-    done = drapto("encode", source, output, *OPTIONS, *options, DRAPTO_STATE_DIR=str(state))
+    done = drapto_here("encode", source, output, *OPTIONS, *options, DRAPTO_STATE_DIR=str(state))
     kept = manifest_of(state) if done.returncode == 0 else {}
     return done.returncode, done.stdout + done.stderr, kept
 

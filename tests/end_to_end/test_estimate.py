@@ -13,7 +13,7 @@ import pytest
 
 from drapto import Drapto, Estimate, Settings, UsageError
 from tests.end_to_end import program
-from tests.end_to_end.program import drapto
+from tests.end_to_end.program import drapto_here
 from tests.media import clips
 from tests.media import film as film_of
 
@@ -38,7 +38,7 @@ def scratch(tmp_path: Path) -> Path:
 
 
 def estimated(*arguments: str | Path, scratch: Path) -> list[dict[str, Any]]:
-    done = drapto(
+    done = drapto_here(
         "estimate", *arguments, *QUICK, "--json",
         TMPDIR=str(scratch), XDG_STATE_HOME=str(scratch / "state"),
     )  # fmt: skip
@@ -53,7 +53,7 @@ def test_what_was_predicted_is_what_the_encode_comes_to(tmp_path: Path, scratch:
     assert contents(tmp_path) == before
     assert contents(scratch) == set()
     output = tmp_path / "out.mkv"
-    done = drapto("encode", film, output, *QUICK, "--crf", "40", "--json")
+    done = drapto_here("encode", film, output, *QUICK, "--crf", "40", "--json")
     [result] = [e["result"] for e in program.events_of(done) if e["event"] == "job_finished"]
     assert found["frames"] == result["frames"] == 206
     assert found["crf"] == 40 and found["target_vmaf"] is None and found["vmaf"] is None
@@ -90,7 +90,7 @@ def test_a_folder_is_one_table_and_a_broken_film_in_it_one_line(
     (films / "broken.mkv").write_bytes(b"\x00\x01 no film " * 99)
     (films / "notes.txt").write_text("not a film")
     sheets = tmp_path / "sheets"
-    done = drapto(
+    done = drapto_here(
         "estimate", films, *QUICK, "--crf", "50", "--sheet", sheets,
         TMPDIR=str(scratch), XDG_STATE_HOME=str(scratch / "state"),
     )  # fmt: skip
@@ -111,7 +111,7 @@ def test_a_folder_is_one_table_and_a_broken_film_in_it_one_line(
 def test_a_single_file_that_is_no_film_has_its_own_exit_code(tmp_path: Path, scratch: Path) -> None:
     broken = tmp_path / "broken.mkv"
     broken.write_bytes(b"\x00\x01 no film " * 99)
-    done = drapto("estimate", broken, "--json", TMPDIR=str(scratch))
+    done = drapto_here("estimate", broken, "--json", TMPDIR=str(scratch))
     assert done.returncode == 3
     said = json.loads(done.stdout)
     assert said["exit_code"] == 3 and said["source"] == str(broken)
@@ -120,7 +120,7 @@ def test_a_single_file_that_is_no_film_has_its_own_exit_code(tmp_path: Path, scr
 
 def test_a_sheet_for_several_films_cannot_be_one_file(tmp_path: Path) -> None:
     one, other = clips.silent(tmp_path, "a.mkv"), clips.silent(tmp_path, "b.mkv")
-    done = drapto("estimate", one, other, "--sheet", tmp_path / "sheet.png")
+    done = drapto_here("estimate", one, other, "--sheet", tmp_path / "sheet.png")
     assert done.returncode == 2
     assert "Name a directory" in done.stderr
 
@@ -128,7 +128,7 @@ def test_a_sheet_for_several_films_cannot_be_one_file(tmp_path: Path) -> None:
 def test_a_source_is_never_taken_for_a_contact_sheet(tmp_path: Path) -> None:
     film = clips.silent(tmp_path)
     before = film.read_bytes()
-    done = drapto("estimate", film, "--sheet", film)
+    done = drapto_here("estimate", film, "--sheet", film)
     assert done.returncode == 2 and ".png" in done.stderr
     assert film.read_bytes() == before
 

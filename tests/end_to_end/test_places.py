@@ -19,6 +19,7 @@ from tests.end_to_end.disturbing import (
     work_dir,
 )
 from tests.end_to_end.program import QUICK, command, environment
+from tests.infrastructure import full_disks
 
 
 @pytest.mark.slow
@@ -144,13 +145,8 @@ def test_no_home_and_a_bare_locale_are_enough(film: Path, output: Path, tmp_path
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 100 MiB, or a skip where mounting is refused."""
-    mounted = tmp_path / "small"
-    mounted.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(mounted)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("mounting a tmpfs is refused here")
-    yield mounted
-    subprocess.run(["umount", "-l", str(mounted)], check=True)
+    with full_disks.small_disk(tmp_path, 100 * 1024) as mounted:
+        yield mounted
 
 
 def fill(disk: Path) -> Path:

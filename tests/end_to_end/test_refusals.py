@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +10,9 @@ import pytest
 
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from tests.end_to_end.program import QUICK, drapto, processes_about
+from tests.infrastructure import full_disks
 from tests.media import clips
+from tests.media.corpus.damaged import fifo
 
 
 def missing(directory: Path) -> Path:
@@ -41,12 +41,6 @@ def header_only(directory: Path) -> Path:
     path = directory / "truncated.mkv"
     path.write_bytes(clips.simple(directory, "whole.mkv").read_bytes()[:600])
     (directory / "whole.mkv").unlink()
-    return path
-
-
-def fifo(directory: Path) -> Path:
-    path = directory / "fifo.mkv"
-    os.mkfifo(path)
     return path
 
 
@@ -102,13 +96,8 @@ def test_output_is_never_the_input(link: str, tmp_path: Path) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MiB, or a skip where mounting is refused."""
-    mounted = tmp_path / "small"
-    mounted.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mounted)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("mounting a tmpfs is refused here")
-    yield mounted
-    subprocess.run(["umount", "-l", str(mounted)], check=True)
+    with full_disks.small_disk(tmp_path, 1024) as mounted:
+        yield mounted
 
 
 def test_full_disk_is_a_clear_error_and_leaves_no_output(small_disk: Path, tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ def small_disk(parent: Path, size_kib: int) -> Iterator[Path]:
     """A tmpfs of `size_kib`. Needs the right to mount."""
     folder = parent / "small disk"
     folder.mkdir()
-    _mount(folder, f"size={size_kib}k,mode=0755")
+    mount(folder, f"size={size_kib}k,mode=0755")
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "-l", folder], check=True)
+        unmount(folder)
 
 
 @contextmanager
@@ -33,18 +33,23 @@ def read_only_directory(parent: Path) -> Iterator[Path]:
         yield folder
         folder.chmod(0o700)
         return
-    _mount(folder, "ro,size=64k")
+    mount(folder, "ro,size=64k")
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "-l", folder], check=True)
+        unmount(folder)
 
 
-def _mount(folder: Path, options: str) -> None:
+def mount(folder: Path, options: str) -> None:
+    """A tmpfs with these options over `folder`."""
     command = ["mount", "-t", "tmpfs", "-o", options, "drapto-test", str(folder)]
     mounted = subprocess.run(command, capture_output=True, text=True, check=False)
     if mounted.returncode != 0:
         pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+
+
+def unmount(folder: Path) -> None:
+    subprocess.run(["umount", "-l", folder], check=True)
 
 
 @contextmanager

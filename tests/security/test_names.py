@@ -52,18 +52,16 @@ def test_names_that_need_no_directory_before_them(clip: Path, tmp_path: Path) ->
     assert names(tmp_path) == ["-i.mkv", "-y.mkv"]
 
 
-@pytest.mark.slow
 def test_the_output_has_the_rights_that_the_user_gives_new_files(
     clip: Path, tmp_path: Path
 ) -> None:
-    for mask, mode in ((0o077, 0o600), (0o002, 0o664)):
-        before = os.umask(mask)
-        try:
-            done = drapto("encode", clip, tmp_path / f"{mode:o}.mkv", *QUICK)
-        finally:
-            os.umask(before)
-        assert done.returncode == 0, done.stderr
-        assert (tmp_path / f"{mode:o}.mkv").stat().st_mode & 0o777 == mode
+    before = os.umask(0o026)
+    try:
+        done = drapto("encode", clip, tmp_path / "out.mkv", *QUICK)
+    finally:
+        os.umask(before)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out.mkv").stat().st_mode & 0o777 == 0o640
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 from pathlib import Path
-
-import pytest
 
 from tests.faults.harness import Kind
 from tests.faults.place import Ended, Place, await_own_code
 from tests.faults.shims import FOR_GOOD, failing
+from tests.infrastructure.full_disks import mount, unmount
 
 # Drapto keeps 64 MiB free and does not begin with less, so a disk has to fill up behind its back.
 DISK_MIB = 80
@@ -38,12 +36,8 @@ def filled(what: str, folder_of: str, *, apart: bool) -> Kind:
 
 def _mount(place: Place, folder: Path) -> None:
     neighbours = {path.name: path.read_bytes() for path in folder.iterdir()}
-    options = f"size={DISK_MIB}m,mode=0755"
-    argv = ["mount", "-t", "tmpfs", "-o", options, "drapto-test", str(folder)]
-    mounted = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    place.at_end.append(lambda: subprocess.run(["umount", "-l", folder], check=True))
+    mount(folder, f"size={DISK_MIB}m,mode=0755")
+    place.at_end.append(lambda: unmount(folder))
     for name, data in neighbours.items():
         (folder / name).write_bytes(data)
 
@@ -66,9 +60,9 @@ def refusing(call: str, number: int, places: tuple[str, ...], codes: frozenset[i
     def inject(place: Place) -> Ended:
         rng = place.rng
         path, times = rng.choice(places), rng.choice((1, FOR_GOOD))
-        after = rng.choice((0, 1, 2, 3, 5, 8, 13, 30))
-        env = failing(call, path, after=after, times=times, number=number)
-        return place.run(**env)
+        after = rng.choice((0, 0, 0, 1, 1, 2, 3, 5, 8, 30))  # most files see few calls of a process
+        shim = failing(call, path, after=after, times=times, number=number)
+        return place.run_shimmed(shim)
 
     name = f"{errno.errorcode[number]} on {call}"
     if len(places) == 1:
@@ -79,18 +73,18 @@ def refusing(call: str, number: int, places: tuple[str, ...], codes: frozenset[i
 _WORK = ("/journal.jsonl", "/checkpoint.json", "/segments/", "/audio/", "/assembly/", "/temp/",
          "/manifest.json")  # fmt: skip
 _FAILED = frozenset({1})
-# What cannot be read looks like a source that is damaged or cut off, and is called so.
-_UNREADABLE = frozenset({1, 3, 5})
+_BAD_SOURCE = frozenset({3})
+_NOTHING = frozenset[int]()
 
 KINDS = (
     filled("the work directory", "work", apart=True),
     filled("the output directory", "out", apart=True),
     filled("both", "out", apart=False),
-    refusing("write", errno.ENOSPC, ("/log.jsonl",), _FAILED),
+    refusing("write", errno.ENOSPC, ("/log.jsonl",), _NOTHING),
     refusing("write", errno.ENOSPC, _WORK, _FAILED),
     refusing("write", errno.EIO, _WORK, _FAILED),
     refusing("fsync", errno.EIO, (*_WORK, "/out", ".drapto"), _FAILED),
     refusing("rename", errno.EIO, (*_WORK, "/out/out.mkv"), _FAILED),
     refusing("read", errno.EIO, _WORK, _FAILED),
-    refusing("read", errno.EIO, ("/source/in.mkv",), _UNREADABLE),
+    refusing("read", errno.EIO, ("/source/in.mkv",), _BAD_SOURCE),
 )
