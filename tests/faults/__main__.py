@@ -3,7 +3,8 @@
     python -m tests.faults --runs 200 --seed 1            # runs of each kind
     python -m tests.faults --only 'SIGKILL of drapto' --runs 5
 
-Exit status 1 if anything was lost; its directory is then kept and named.
+Exit status 1 if anything was lost (its directory is then kept and named), if a kind was never hit
+by its fault, or if there is no such kind.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ MISSES_PER_RUN = 3  # a fault that came too late is tried again at another momen
 def main() -> int:
     arguments = _arguments()
     kinds = [kind for kind in all_kinds() if arguments.only.lower() in kind.name.lower()]
+    if not kinds:
+        names = "\n  ".join(kind.name for kind in all_kinds())
+        print(f"No kind of fault holds {arguments.only!r} in its name. There are:\n  {names}")
+        return 1
     folder = Path(tempfile.mkdtemp(prefix="drapto-faults-"))
     film = make_film(folder)
     print(f"An undisturbed encode takes {film.took_s:.1f} s; faults are tried in {folder}.")
@@ -36,7 +41,9 @@ def main() -> int:
     print(f"\n{table}")
     if not table.lost:
         shutil.rmtree(folder, ignore_errors=True)
-    return 1 if table.lost else 0
+    if table.never_hit:
+        print(f"Never hit, so nothing is known of: {', '.join(table.never_hit)}")
+    return 1 if table.lost or table.never_hit else 0
 
 
 def _try(kind: Kind, film: Film, folder: Path, table: Table, *, runs: int, seed: int) -> None:

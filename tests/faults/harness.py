@@ -45,13 +45,15 @@ class Verdict:
 class Kind:
     """A kind of fault. `inject` runs the program with it, up to the program's end.
 
-    `codes` are the exit codes besides 0 that are a right answer to it. `apart`: the work directory
-    is on another place than the output.
+    `codes` are the exit codes besides 0 that are a right answer to it, `early_codes` those that are
+    one as long as the program has not said its first event. `apart`: the work directory is on
+    another place than the output.
     """
 
     name: str
     inject: Callable[[Place], Ended]
     codes: frozenset[int] = frozenset({1})
+    early_codes: frozenset[int] = frozenset()
     apart: bool = False
 
 
@@ -64,6 +66,7 @@ def try_once(kind: Kind, film: Film, folder: Path, seed: int) -> Verdict:
         ended = kind.inject(place)
         verdict = _judge(kind, place, ended)
     finally:
+        place.end_all()
         for take_down in reversed(place.at_end):
             take_down()
     if verdict.outcome is Outcome.LOST:
@@ -90,16 +93,17 @@ def _judge(kind: Kind, place: Place, ended: Ended) -> Verdict:
         return Verdict(Outcome.LOST, problem)
     if not ended.hit:
         return Verdict(Outcome.MISSED)
-    said = again and ended.code not in (KILLED, INTERRUPTED)
+    said = ended.code > 0 and ended.code != INTERRUPTED
     return Verdict(Outcome.CLEAR_ERROR if said else Outcome.SURVIVED, ended.error)
 
 
 def _unclear(kind: Kind, ended: Ended) -> str | None:
     """What is wrong with the way in which a run failed."""
     said = ended.stderr.strip()
-    if ended.code < 0 and ended.code not in kind.codes:
+    codes = kind.codes if ended.stdout else kind.codes | kind.early_codes
+    if ended.code < 0 and ended.code not in codes:
         return f"killed by signal {-ended.code}: {said[-1500:]}"
-    if ended.code not in kind.codes:
+    if ended.code not in codes:
         return f"exit {ended.code}: {said[-1500:]}"
     if "Traceback" in said or "fault in Drapto" in said:
         return f"no clear error: {said[-1500:]}"

@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
@@ -24,11 +24,13 @@ NEIGHBOUR = "neighbour.txt"
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run of the program ended. `hit` is False where the fault came too late to be one."""
+    """How a run of the program ended. `hit` is False where the fault came too late to be one.
+    `stdout` is what was not read before the end."""
 
     code: int
     stderr: str
     hit: bool = True
+    stdout: str = ""
 
     @property
     def error(self) -> str:
@@ -53,6 +55,7 @@ class Place:
     env: dict[str, str] = field(default_factory=dict)
     undo: list[Callable[[], object]] = field(default_factory=list)
     at_end: list[Callable[[], object]] = field(default_factory=list)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
     apart: bool = False  # the work directory is not beside the output
 
     def __post_init__(self) -> None:
@@ -95,7 +98,7 @@ class Place:
     ) -> subprocess.Popen[str]:
         """`drapto encode --json`; events come out of stdout, stderr goes to a file."""
         with self._stderr(name).open("w") as stderr:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command("encode", self.source, output or self.output, *QUICK, "--json",
                         *(["--work-dir", str(self.work)] if self.apart else []),
                         *self.options, *options),
@@ -107,6 +110,15 @@ class Place:
                     **{**self.env, **env},
                 ),
             )  # fmt: skip
+        self.started.append(process)
+        return process
+
+    def end_all(self) -> None:
+        """Nothing that was started here goes on, whatever became of the test."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     def _stderr(self, name: str) -> Path:
         return self.home / f"stderr {name}".rstrip()
@@ -121,15 +133,21 @@ class Place:
     ) -> Ended:
         """Wait for the end. One that never comes is an exit code that no fault allows."""
         try:
-            process.communicate(timeout=limit_s)
+            stdout, _ = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
             return Ended(-1000, f"It had not ended after {limit_s:.0f} s.")
-        return Ended(process.returncode, self._stderr(name).read_text(), hit)
+        return Ended(process.returncode, self._stderr(name).read_text(), hit, stdout)
 
     def run(self, *options: str, hit: bool = True, **env: str) -> Ended:
         return self.finish(self.start(*options, **env), hit=hit)
+
+    def run_shimmed(self, shim: dict[str, str]) -> Ended:
+        """A run with this environment of `shims`, which says itself whether it did something."""
+        mark = self.home / "hit"
+        ended = self.run(FAULT_HIT=str(mark), **shim)
+        return replace(ended, hit=mark.exists())
 
     def sleep_up_to(self, share: float, least_s: float = 0.0) -> None:
         """A random while, up to a share of what an undisturbed run takes."""

@@ -6,10 +6,12 @@
  * FAULT_FOR    how many fail from there on
  * FAULT_ERRNO  with what
  * FAULT_CLOCK_AFTER_MS, FAULT_CLOCK_STEP_S  when the time of day is changed, and by how much
+ * FAULT_HIT    a file that is made as soon as one of these happened
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -30,12 +32,24 @@ static long number(const char *name, long otherwise) {
     return text ? atol(text) : otherwise;
 }
 
+/* Without the calls that are replaced here. */
+static void tell(void) {
+    static atomic_flag told = ATOMIC_FLAG_INIT;
+    const char *mark = getenv("FAULT_HIT");
+    if (!mark || atomic_flag_test_and_set(&told)) return;
+    int before = errno;
+    long fd = syscall(SYS_openat, AT_FDCWD, mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd >= 0) syscall(SYS_close, fd);
+    errno = before;
+}
+
 /* 1, with errno set, if this call is one that has to fail. */
 static int fails(const char *call, const char *path) {
     const char *wanted = getenv("FAULT_CALL"), *where = getenv("FAULT_PATH");
     if (!wanted || !where || !path || strcmp(call, wanted) || !strstr(path, where)) return 0;
     long made = atomic_fetch_add(&calls, 1) - number("FAULT_AFTER", 0);
     if (made < 0 || made >= number("FAULT_FOR", 1)) return 0;
+    tell();
     errno = (int)number("FAULT_ERRNO", EIO);
     return 1;
 }
@@ -94,8 +108,10 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
     REAL(clock_gettime)(CLOCK_MONOTONIC, &steady);
     long now_ms = steady.tv_sec * 1000 + steady.tv_nsec / 1000000, none = 0;
     atomic_compare_exchange_strong(&begin_ms, &none, now_ms);
-    if (now_ms - atomic_load(&begin_ms) >= atol(after))
+    if (now_ms - atomic_load(&begin_ms) >= atol(after)) {
         time->tv_sec += number("FAULT_CLOCK_STEP_S", 0);
+        tell();
+    }
     return 0;
 }
 

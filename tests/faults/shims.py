@@ -1,11 +1,13 @@
 """A preloaded library that makes chosen system calls fail, or the time of day jump.
 
 What a broken disk or a set clock does is done to every program of a run: to Drapto itself, with
-all its libraries, and to the ffmpeg programs it starts.
+all its libraries, and to the ffmpeg programs it starts. Whichever of them is hit first makes
+the file $FAULT_HIT (`Place.run_shimmed`).
 """
 
 from __future__ import annotations
 
+import atexit
 import errno
 import shutil
 import subprocess
@@ -26,7 +28,9 @@ def _library() -> Path:
     compiler = shutil.which("cc")
     if compiler is None or sys.platform != "linux":
         pytest.skip("it needs a C compiler and a system that preloads libraries")
-    library = Path(tempfile.mkdtemp(prefix="drapto-shim-")) / "shim.so"
+    folder = Path(tempfile.mkdtemp(prefix="drapto-shim-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    library = folder / "shim.so"
     options = ["-O1", "-shared", "-fPIC", "-o", str(library), str(_SOURCE), "-ldl"]
     done = subprocess.run([compiler, *options], capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -39,6 +39,11 @@ class Table:
     def lost(self) -> int:
         return sum(row.outcomes[Outcome.LOST] for row in self.rows.values())
 
+    @property
+    def never_hit(self) -> list[str]:
+        """Kinds that could be tried here and whose fault came too late every time."""
+        return [row.name for row in self.rows.values() if not row.injected and not row.skipped]
+
     def __str__(self) -> str:
         total = Row("all")
         for row in self.rows.values():

@@ -12,7 +12,8 @@ _DAY_S = 86_400
 def stepping(what: str, steps_s: tuple[int, ...]) -> Kind:
     def inject(place: Place) -> Ended:
         after_s = place.rng.uniform(0, 0.8 * place.film.took_s)
-        return place.run(**clock_set(after_s=after_s, step_s=place.rng.choice(steps_s)))
+        shim = clock_set(after_s=after_s, step_s=place.rng.choice(steps_s))
+        return place.run_shimmed(shim)
 
     return Kind(f"the clock steps {what}", inject, codes=frozenset())
 

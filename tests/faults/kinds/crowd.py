@@ -11,7 +11,9 @@ from tests.faults.place import LIMIT_S, Ended, Place
 FEW, MANY = 12, 300
 # A start takes 1 to 2 s of one core, most of it imports, and all share the cores there are.
 EACH_S = 4.0
-_REFUSALS = ("already works on this job", "exists already", "Nothing to do")
+_WRONG_OUTPUT, _NOT_ONE = -1001, -1002  # no kind allows these exit codes
+_REFUSALS = ("already works on this job", "exists already")
+_TOO_LATE = "Nothing to do"  # said, with exit code 0, by one that finds the output made
 
 
 def for_one_output(number: int) -> Kind:
@@ -19,11 +21,13 @@ def for_one_output(number: int) -> Kind:
 
     def inject(place: Place) -> Ended:
         ended = _all(place, [place.output] * number)
-        done = [one for one in ended if one.code == 0]
-        refused = [one for one in ended if one.code in (1, 2) and _is_refusal(one)]
-        if not done or len(done) + len(refused) != number:
-            return next(one for one in ended if one not in (*done, *refused))
-        return done[0]
+        worked = [one for one in ended if one.code == 0 and not _is_late(one)]
+        wrong = [one for one in ended if one.code and not _is_refusal(one)]
+        if wrong:
+            return wrong[0]
+        if len(worked) != 1:
+            return Ended(_NOT_ONE, f"{len(worked)} of {number} did the work.")
+        return worked[0]
 
     return Kind(f"{number} starts for one output", inject, frozenset())
 
@@ -36,7 +40,7 @@ def for_outputs_of_their_own(number: int) -> Kind:
             if one.code != 0:
                 return one
             if problem := fault_of(output, place.film):
-                return Ended(-1001, f"{output.name}: {problem}")
+                return Ended(_WRONG_OUTPUT, f"{output.name}: {problem}")
             output.unlink()
         return ended[0]
 
@@ -52,7 +56,11 @@ def _all(place: Place, outputs: list[Path]) -> list[Ended]:
 
 
 def _is_refusal(ended: Ended) -> bool:
-    return any(text in ended.error for text in _REFUSALS)
+    return ended.code in (1, 2) and any(text in ended.error for text in _REFUSALS)
+
+
+def _is_late(ended: Ended) -> bool:
+    return _TOO_LATE in ended.stdout or _TOO_LATE in ended.stderr
 
 
 KINDS = (for_one_output(FEW), for_one_output(MANY), for_outputs_of_their_own(4))

@@ -23,7 +23,8 @@ def to_drapto(number: signal.Signals) -> Kind:
 
     code = KILLED if number == signal.SIGKILL else INTERRUPTED
     # Before the command line is read, a signal still does what it does to any program.
-    return Kind(f"{number.name} of drapto", inject, frozenset({code, -number}))
+    early = frozenset({-int(number)})
+    return Kind(f"{number.name} of drapto", inject, frozenset({code}), early_codes=early)
 
 
 def to_child(number: signal.Signals, what: str, mark: str) -> Kind:
