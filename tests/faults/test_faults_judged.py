@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 from tests.faults.film import Film, fault_of
 from tests.faults.harness import Kind, Outcome, Verdict, try_once
 from tests.faults.place import NEIGHBOUR, Ended, Place
+from tests.faults.shims import clock_set, failing
 from tests.faults.table import Table
 from tests.media.clips import ffmpeg
 
@@ -92,6 +96,57 @@ def test_wrong_ending_is_a_loss(
     verdict = try_once(Kind("trial", inject), film, tmp_path, seed=0)
     assert verdict.outcome is Outcome.LOST
     assert said in verdict.why
+
+
+def test_signal_of_its_own_is_right_only_before_the_first_event(film: Film, tmp_path: Path) -> None:
+    def killed_late(place: Place) -> Ended:
+        return Ended(-15, "", stdout='{"event": "job_started"}\n')
+
+    kind = Kind("trial", killed_late, frozenset({130}), early_codes=frozenset({-15}))
+    verdict = try_once(kind, film, tmp_path, seed=0)
+    assert verdict.outcome is Outcome.LOST
+    assert "killed by signal 15" in verdict.why
+
+
+def test_what_was_started_is_ended_where_a_fault_cannot_be_injected(
+    film: Film, tmp_path: Path
+) -> None:
+    started = []
+
+    def raises(place: Place) -> Ended:
+        started.append(place.start())
+        raise RuntimeError("no such fault")
+
+    with pytest.raises(RuntimeError, match="no such fault"):
+        try_once(Kind("trial", raises), film, tmp_path, seed=0)
+    assert started[0].poll() is not None
+
+
+@pytest.mark.parametrize(("path", "hit"), [("/out.txt", True), ("/nowhere", False)])
+def test_shim_leaves_a_mark_only_where_a_call_failed(path: str, hit: bool, tmp_path: Path) -> None:
+    mark, out = tmp_path / "hit", tmp_path / "out.txt"
+    shim = {**failing("write", path, after=1), "FAULT_HIT": str(mark)}
+    code = f"f = open({str(out)!r}, 'wb', 0)\nfor _ in range(3): f.write(b'x')"
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **shim}, check=False,
+                          capture_output=True)  # fmt: skip
+    assert (mark.exists(), done.returncode != 0) == (hit, hit)
+
+
+def test_clock_leaves_a_mark_when_it_was_set(tmp_path: Path) -> None:
+    for after_s, hit in ((0.0, True), (600.0, False)):
+        mark = tmp_path / f"hit {after_s}"
+        shim = {**clock_set(after_s=after_s, step_s=60), "FAULT_HIT": str(mark)}
+        argv = [sys.executable, "-c", "import time; time.time()"]
+        subprocess.run(argv, env={**os.environ, **shim}, check=True)
+        assert mark.exists() == hit
+
+
+def test_kind_that_was_never_hit_is_named() -> None:
+    table = Table()
+    table.add("late", Verdict(Outcome.MISSED))
+    table.add("hit", Verdict(Outcome.SURVIVED))
+    table.row("impossible").skipped = "no mount"
+    assert table.never_hit == ["late"]
 
 
 def test_table_counts_what_became_of_the_faults() -> None:
