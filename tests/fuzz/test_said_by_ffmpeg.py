@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from drapto.core.errors import DraptoError, ProcessFailedError
-from drapto.infrastructure.ffmpeg import audio, probe, quality
+from drapto.core.quality import Measuring, Metric
+from drapto.infrastructure.ffmpeg import audio, probe
+from drapto.infrastructure.ffmpeg.metrics import metric_for
 from drapto.infrastructure.ffmpeg.progress import frame_watcher, time_watcher
 from drapto.infrastructure.ffmpeg.side_data import (
     content_light,
@@ -85,14 +85,21 @@ def test_any_line_of_progress_is_heard(line: str) -> None:
     assert len(heard) <= 2
 
 
+LOGS = {
+    Metric.VMAF: documents({"frames": [{"frameNum": 0, "metrics": {"vmaf": 97.5}}]}),
+    Metric.XPSNR: mutated(b"n:    1  XPSNR y: 41.0719  XPSNR u: 43.1  XPSNR v: 42.6\n"),
+    Metric.SSIM: mutated(b"n:1 Y:0.991 U:0.995 V:0.994 All:0.992 (20.9)\n"),
+}
+
+
+@pytest.mark.parametrize("metric", Metric)
 @fuzzed
-@given(documents({"frames": [{"frameNum": 0, "metrics": {"vmaf": 97.5}}]}))
-def test_any_log_of_vmaf_gives_scores_or_one_error(tmp_path: Path, data: bytes) -> None:
-    log = tmp_path / "vmaf.json"
-    log.write_bytes(data)
+@given(data=st.data())
+def test_any_log_of_a_metric_gives_scores_or_one_error(metric: Metric, data: st.DataObject) -> None:
+    measuring = Measuring(metric=metric, model="vmaf_v0.6.1" if metric is Metric.VMAF else "")
     try:
-        scores = quality.parse_log(log)
-    except ProcessFailedError:
+        scores = metric_for(metric).scores(data.draw(LOGS[metric]), measuring)
+    except ValueError:
         return
     assert all(isinstance(score, float) for score in scores)
 
@@ -136,9 +143,3 @@ def test_tags_that_should_be_numbers_may_be_anything(tag: str) -> None:
     assert duration_s is None or duration_s > 0
     rate = probe._bit_rate(stream)  # type: ignore[arg-type]
     assert rate is None or rate >= 0
-
-
-def test_the_errors_of_this_page_are_the_projects_own() -> None:
-    assert issubclass(ProcessFailedError, DraptoError)
-    with pytest.raises(ProcessFailedError):
-        quality.parse_log(Path("/nowhere"))
