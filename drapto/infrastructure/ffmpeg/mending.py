@@ -60,7 +60,7 @@ def mend(
     moves = [(join.offset, join.shift) for join in joins]
     label = Label(out, path, {"moves": [list(move) for move in moves]})
     if not (label.holds() and out.is_file() and out.stat().st_size == path.stat().st_size):
-        work_dir.mkdir(parents=True, exist_ok=True)
+        work_dir.mkdir(exist_ok=True)
         require_space(path, path.stat().st_size, work_dir)
         _write(path, out, moves, check)
         label.write()
