@@ -17,7 +17,7 @@ from cli.render.view import JobView
 from cli.runtime import Stop, show_traceback
 from cli.text import count
 from drapto.api import Drapto
-from drapto.core.errors import DraptoError, ValidationFailedError
+from drapto.core.errors import DraptoError, NoSavingError, ValidationFailedError
 from drapto.core.events import Event, JobFailed, JobSkipped
 from drapto.core.interfaces import EventSink
 from drapto.core.job import EncodeOptions, RunOptions
@@ -119,7 +119,10 @@ class Jobs:
                 self.rows.append(BatchRow(item.source, "interrupted"))
                 return INTERRUPTED
             failure = self._failed(item, error)
-            self.rows.append(BatchRow(item.source, "failed", failure.message))
+            if failure.exit_code == NoSavingError.exit_code:  # what was asked for, and no fault
+                self.rows.append(BatchRow(item.source, "skipped", "no saving"))
+            else:
+                self.rows.append(BatchRow(item.source, "failed", failure.message))
             return failure.exit_code
         self.rows.append(row)
         if row.outcome is not None:

@@ -23,8 +23,9 @@ TARGET = 90.0
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six shots in ten segments."""
-    return clips.with_cuts(tmp_path_factory.mktemp("film"))[0]
+    """Five shots, each of more than one segment where segments are short."""
+    scenes = tuple((picture, frames * 3 // 4) for picture, frames in clips.SCENES)
+    return clips.with_cuts(tmp_path_factory.mktemp("film"), scenes=scenes, size="256x144")[0]
 
 
 async def encode(source: Path, output: Path, **more: Any) -> tuple[EncodeResult, Manifest]:
@@ -141,6 +142,17 @@ async def test_an_output_that_saves_too_little_is_given_up(film: Path, tmp_path:
                   "--max-size-percent", "0.5")  # fmt: skip
     assert done.returncode == 6
     assert "the source stays as it is" in done.stderr
+
+
+def test_in_a_batch_a_file_without_a_saving_is_skipped(film: Path, tmp_path: Path) -> None:
+    films = tmp_path / "films"
+    films.mkdir()
+    (films / "film.mkv").symlink_to(film)
+    done = drapto("encode", films, tmp_path / "av1", "--crf", "10", "--preset", "13",
+                  "--max-size-percent", "0.5")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "no saving" in done.stdout + done.stderr
+    assert not list((tmp_path / "av1").rglob("*.mkv"))
 
 
 async def test_strict_fails_where_the_target_is_out_of_reach(film: Path, tmp_path: Path) -> None:
