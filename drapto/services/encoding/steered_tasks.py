@@ -122,10 +122,13 @@ class SteeredTasks:
         )
 
     def _lp(self) -> int:
-        """Where few may be under way at once, each may use the cores of those that have to wait."""
-        known = len(self._tasks)
-        finished = len(self._control.kept)
+        """Where few are under way, at the beginning of a film and at its end, each may use the
+        cores of those that have to wait, or have nothing left to do."""
+        known, finished = len(self._tasks), len(self._control.kept)
+        running = len(self._control.in_flight)  # this one included
         share = self._workers / most_in_flight(self._workers, known, finished)
+        if self._closed and known - finished - running < self._workers:
+            share = max(share, 2.0, self._workers / max(running, 1))  # the last round
         return next((lp for cores, lp in _CORES_BUSY if share <= cores), _MOST_PARALLEL)
 
     def _wake(self) -> None:

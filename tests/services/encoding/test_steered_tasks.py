@@ -160,3 +160,27 @@ async def test_the_better_encode_is_the_one_that_is_kept(tmp_path: Path) -> None
     given, kept = await run(queue, lambda _task: next(scores))
     assert len(given) > 1
     assert kept[0].path == given[0].output
+
+
+async def test_the_last_encodes_use_the_cores_that_have_nothing_left_to_do(tmp_path: Path) -> None:
+    queue = queue_of(40, tmp_path)
+    running: list[SegmentTask] = []
+    levels: list[int] = []
+    for _ in range(40):
+        if len(running) == 4:
+            queue.finished(encoded(running.pop(0), 95.0))
+        task = await next_or_finish(queue, running)
+        levels.append(task.lp)
+        running.append(task)
+    assert levels[20:36] == [1] * 16
+    assert min(levels[36:]) > 1
+
+
+async def next_or_finish(queue: SteeredTasks, running: list[SegmentTask]) -> SegmentTask:
+    """The next task; where it has to wait for a result, the oldest encode ends."""
+    while True:
+        with anyio.move_on_after(0.01):
+            task = await queue.next()
+            assert task is not None
+            return task
+        queue.finished(encoded(running.pop(0), 95.0))
