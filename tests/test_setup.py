@@ -270,7 +270,11 @@ def test_wheel_holds_the_legacy_scripts(wheel: Path) -> None:
 def test_wheel_holds_the_templates_of_the_report(wheel: Path) -> None:
     folder = "drapto/infrastructure/report/templates/"
     held = {n.removeprefix(folder) for n in zipfile.ZipFile(wheel).namelist() if folder in n}
-    assert held == {"report.html", "stage.html", "style.css"}
+    assert held == {
+        *("base.html", "style.css"),
+        *("report.html", "stage.html"),
+        *("film.html", "film.css"),
+    }
 
 
 def test_wheel_gives_the_drapto_command_and_asks_for_no_torch(wheel: Path) -> None:

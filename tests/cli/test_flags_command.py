@@ -44,7 +44,7 @@ def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def flags(*arguments: str, code: int = 0) -> tuple[str, str]:
-    done = program.drapto("flags", *arguments)
+    done = program.drapto_here("flags", *arguments)
     assert done.returncode == code, done.stderr
     return done.stdout, done.stderr
 

@@ -49,7 +49,9 @@ TWINS = frozenset({
     "interlaced_bff", "progressive_flagged_interlaced", "hdr10_plus_in_half", "dolby_vision_8_4",
     "sound_8_khz_mono_pcm", "sound_aac_5_1", "sound_12_tracks", "text_mov_text", "languages_odd",
     "truncated_mp4", "hole_mp4", "flips_avi", "refused_text", "refused_dangling_link",
-    "refused_sparse_5_gb", "refused_lost_index",
+    "refused_sparse_5_gb", "refused_lost_index", "size_8k", "sound_96_khz_flac",
+    "sound_truehd_5_1", "flips_mkv", "wrong_extension_mp4", "timecode_track", "hidden_alt_refs_vp9",
+    "chapters_mp4", "begins_between_key_frames", "hole_mkv", "dolby_vision_7_full", "two_videos",
 })  # fmt: skip
 
 # What MP4 and WebM cannot hold, and what they hold in another way than Matroska.

@@ -186,7 +186,7 @@ async def test_sound_stays_with_the_picture(tmp_path: Path, filters: str, asked:
 
 
 @needs_tools
-@pytest.mark.parametrize("asked", ["bob", "auto"])
+@pytest.mark.parametrize("asked", [pytest.param("bob", marks=pytest.mark.slow), "auto"])
 async def test_legacy_encoding_gets_the_same_pictures(tmp_path: Path, asked: str) -> None:
     original = film.shot(5, 96, step=(2, 0))
     source = telecined(tmp_path, original)

@@ -13,7 +13,8 @@ from drapto import Drapto, EncodeOptions, RunOptions, Settings
 from drapto.core.job import EncodeResult
 from drapto.core.media import TrackKind
 from drapto.infrastructure.ffmpeg.probe import probe_file
-from tests.end_to_end.program import QUICK, drapto, events_of
+from tests.end_to_end.program import QUICK, events_of
+from tests.end_to_end.program import drapto_here as drapto
 from tests.media import clips, tracks
 
 QUICKLY: dict[str, Any] = {"preset": 13, "crf": 50.0}

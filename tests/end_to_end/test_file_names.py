@@ -13,7 +13,8 @@ import pytest
 
 from drapto.core.routing import RoutedStage, Side
 from tests.end_to_end.disturbing import beside, contents, encode, stage_begins, work_dir
-from tests.end_to_end.program import QUICK, drapto, events_of
+from tests.end_to_end.program import QUICK, events_of
+from tests.end_to_end.program import drapto_here as drapto
 from tests.legacy import needs_tools
 from tests.media import clips
 from tests.media.corpus import names
@@ -107,8 +108,17 @@ def test_messages_for_people_write_the_same(tmp_path: Path) -> None:
     assert r"caf\xe9.mkv" in done.stderr
 
 
-@pytest.mark.parametrize("key", ["dash", "lines", "shell", "not_utf_8"])
-@pytest.mark.parametrize("side", [pytest.param(Side.LEGACY, marks=needs_tools), Side.NEW])
+@pytest.mark.parametrize(
+    ("side", "key"),
+    [
+        *(pytest.param(Side.LEGACY, key, marks=needs_tools) for key in ("lines", "not_utf_8")),
+        *(
+            pytest.param(Side.LEGACY, key, marks=[needs_tools, pytest.mark.slow])
+            for key in ("dash", "shell")
+        ),
+        *(pytest.param(Side.NEW, key) for key in ("dash", "lines", "shell", "not_utf_8")),
+    ],
+)
 def test_either_side_takes_any_name_and_any_directory(side: Side, key: str, tmp_path: Path) -> None:
     name = names.NAMES[key][1]
     home = tmp_path / f"-{name}"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
-from tests.end_to_end.program import QUICK, drapto, processes_about
+from tests.end_to_end.program import QUICK, processes_about
+from tests.end_to_end.program import drapto_here as drapto
 from tests.infrastructure import full_disks
 from tests.media import clips
 from tests.media.corpus.damaged import fifo

@@ -13,7 +13,8 @@ from drapto.core.media import TrackKind
 from drapto.core.routing import RoutedStage, Side
 from drapto.infrastructure.comparison_store import SqliteComparisonStore
 from drapto.infrastructure.ffmpeg.probe import probe_file
-from tests.end_to_end.program import QUICK, drapto, events_of
+from tests.end_to_end.program import QUICK, events_of
+from tests.end_to_end.program import drapto_here as drapto
 from tests.legacy import needs_tools
 from tests.media import clips
 

@@ -13,14 +13,12 @@ from tests.faults.kinds import all_kinds
 KINDS = {kind.name: kind for kind in all_kinds()}
 SAMPLE = (
     "SIGKILL of drapto",
-    "SIGSTOP of a segment worker",
     "ENOSPC in both",
     "EIO on write",
     "the clock steps back",
     "the source is cut off",
     "two segments swapped during a run",
     "links where pieces are written between two runs",
-    "garbage in the journal between two runs",
     "too little memory for some workers",
 )
 MOMENTS = 5  # a fault that came too late is tried at another moment

@@ -10,7 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from drapto.services.legacy.contract import ColorReport
-from tests.end_to_end.program import QUICK, drapto
+from tests.end_to_end.program import QUICK
+from tests.end_to_end.program import drapto_here as drapto
 from tests.media.clips import simple
 
 NAMES = [

@@ -113,8 +113,8 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
     [
         pytest.param("new", CRASH, "SEGV", id="crash"),
         pytest.param("canary", FAIL, "it is broken", id="failure, in canary"),
-        pytest.param("new", NONSENSE, "All went well!", id="nonsense"),
-        pytest.param("new", FLOOD, "", id="flood"),
+        pytest.param("new", NONSENSE, "All went well!", id="nonsense", marks=pytest.mark.slow),
+        pytest.param("new", FLOOD, "", id="flood", marks=pytest.mark.slow),
         pytest.param("new", DELETE, "", id="deletes the source"),
     ],
 )

@@ -216,7 +216,10 @@ LONG = frozenset({
     "file of garbage", "a gap", "an invented cut", "cuts 10 frames late", "crop 4 px short",
     "last segment missing", "HDR not seen", "boundaries 10 frames early", "crf plus 10",
     "subtitle missing", "file truncated", "memory hog", "segment beyond the end",
-    "primaries that are no text", "a frame too few",
+    "primaries that are no text", "a frame too few", "crop 4 px into the picture",
+    "bytes that are no text", "segment of huge numbers", "unknown field", "locks its directory",
+    "a link to the published file", "empty result", "a list", "result of 100 MB",
+    "time that is no number", "nested without end", "truncates the output",
 })  # fmt: skip
 
 
