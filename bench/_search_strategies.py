@@ -25,10 +25,10 @@ from tempfile import TemporaryDirectory
 import anyio
 import numpy as np
 
-from drapto.core.interfaces import SourceVideo
 from drapto.core.job import EncodeOptions
 from drapto.core.quality import Measuring, Metric
 from drapto.core.segments import EncodedSegment, Segment, VideoSettings
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
 from drapto.infrastructure.ffmpeg.inspector import DecodingInspector

@@ -30,9 +30,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from _compose import compose
 from _pairs import Measurement, machine, measure
 
-from drapto.core.interfaces import SourceVideo
 from drapto.core.manifest import Manifest
 from drapto.core.quality import Metric
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from drapto.infrastructure.ffmpeg.footage import Footage, output_footage
 from drapto.infrastructure.ffmpeg.metrics import metric_for

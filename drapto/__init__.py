@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     )
     from drapto.core.estimate import Estimate, Range
     from drapto.core.events import Event, PlanReady
-    from drapto.core.interfaces import EventSink, SourceVideo
+    from drapto.core.interfaces import EventSink
     from drapto.core.job import EncodeOptions, EncodeResult, RunOptions, TrackOutcome
     from drapto.core.media import ColorInfo, CropRect, FrameIndex, MediaInfo, Track
     from drapto.core.offline import OfflineComparison
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from drapto.core.routing import Mode, RoutedStage, Side
     from drapto.core.segments import Segment
     from drapto.core.shadow_report import ShadowReport
+    from drapto.core.source import SourceVideo
     from drapto.core.verification import Moment, Verification
     from drapto.infrastructure.settings import Settings
     from drapto.run import Run
@@ -72,7 +73,8 @@ _HOME = {
     ),
     "drapto.core.estimate": ("Estimate", "Range"),
     "drapto.core.events": ("Event", "PlanReady"),
-    "drapto.core.interfaces": ("EventSink", "SourceVideo"),
+    "drapto.core.interfaces": ("EventSink",),
+    "drapto.core.source": ("SourceVideo",),
     "drapto.core.job": ("EncodeOptions", "EncodeResult", "RunOptions", "TrackOutcome"),
     "drapto.core.media": ("ColorInfo", "CropRect", "FrameIndex", "MediaInfo", "Track"),
     "drapto.core.offline": ("OfflineComparison",),

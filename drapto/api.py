@@ -34,13 +34,14 @@ from drapto.core.comparison import Comparison
 from drapto.core.deinterlacing import DeinterlaceChoice
 from drapto.core.errors import UsageError, one_error
 from drapto.core.events import PlanReady
-from drapto.core.interfaces import EventSink, SourceVideo
+from drapto.core.interfaces import EventSink
 from drapto.core.job import EncodeOptions, EncodeResult, JobRequest, RunOptions
 from drapto.core.media import CropRect, FrameIndex, MediaInfo
 from drapto.core.offline import OfflineComparison
 from drapto.core.routing import RoutedStage
 from drapto.core.segments import Segment
 from drapto.core.shadow_report import ShadowReport
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.settings import Settings
 from drapto.infrastructure.settings_file import did_you_mean
 from drapto.run import Run

@@ -16,12 +16,13 @@ from drapto.core.comparison import Comparison
 from drapto.core.doctor import DoctorLine
 from drapto.core.errors import MissingToolError
 from drapto.core.events import PlanReady
-from drapto.core.interfaces import EventSink, SourceVideo
+from drapto.core.interfaces import EventSink
 from drapto.core.job import EncodeOptions, EncodeResult, JobRequest
 from drapto.core.media import FrameIndex, MediaInfo
 from drapto.core.offline import OfflineComparison
 from drapto.core.routing import RoutedStage
 from drapto.core.segments import Segment
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary, find_ffmpeg, inspect_ffmpeg
 from drapto.infrastructure.flags.opening import Flags, open_flags
 from drapto.infrastructure.machine import available_memory_bytes, cpu_cores

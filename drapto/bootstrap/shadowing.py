@@ -15,11 +15,12 @@ from drapto.bootstrap.reporting import flags_now
 from drapto.bootstrap.rollback import make_rollback
 from drapto.bootstrap.stages import legacy_stages, make_workshop, new_stages
 from drapto.core.errors import InputError
-from drapto.core.interfaces import EventSink, SourceVideo
+from drapto.core.interfaces import EventSink
 from drapto.core.json_text import dumps, loads
 from drapto.core.output_summary import OutputSummary
 from drapto.core.routing import Side
 from drapto.core.shadow_task import CandidateResult, Measured, ShadowTask
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.candidates import ProcessCandidates
 from drapto.infrastructure.comparison_store import SqliteComparisonStore
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary, find_ffmpeg, inspect_ffmpeg

@@ -14,10 +14,11 @@ import anyio.to_thread
 from drapto.core.analysis import FieldOrder
 from drapto.core.deinterlacing import UNTOUCHED, Deinterlacing, Method
 from drapto.core.errors import InputError, UsageError
-from drapto.core.interfaces import QualityMetric, SourceVideo
+from drapto.core.interfaces import QualityMetric
 from drapto.core.manifest import Manifest
 from drapto.core.media import CropRect, MediaInfo, Track
 from drapto.core.quality import Metric
+from drapto.core.source import SourceVideo
 from drapto.core.verification import (
     Verification,
     VerifyOptions,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from drapto.core.interfaces import LumaFrame, SourceVideo
 from drapto.core.media import CropRect, Int64Array, MediaInfo, Value
+from drapto.core.source import LumaFrame, SourceVideo
 from drapto.core.tracks import TrackPlan
 
 COVERAGE = 0.8

@@ -14,11 +14,12 @@ from typing import TypeVar
 
 from drapto.core.analysis import VideoAnalysis
 from drapto.core.events import Event
-from drapto.core.interfaces import FindingCallback, ProgressCallback, SourceVideo, unheard
+from drapto.core.interfaces import FindingCallback, ProgressCallback, unheard
 from drapto.core.job import EncodeOptions, JobRequest, RunOptions
 from drapto.core.routing import RoutedStage
 from drapto.core.segments import Segment
 from drapto.core.shadow_task import CandidateResult, ShadowTask
+from drapto.core.source import SourceVideo
 from drapto.core.workshop import Workshop
 from drapto.services.detection.deinterlacing import shown
 from drapto.services.detection.truth import settle_on_decoded

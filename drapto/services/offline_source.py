@@ -9,12 +9,13 @@ from secrets import token_hex
 
 from drapto.core.analysis import VideoAnalysis
 from drapto.core.flags import Evaluation
-from drapto.core.interfaces import EncodingService, MediaReader, SourceVideo
+from drapto.core.interfaces import EncodingService, MediaReader
 from drapto.core.job import EncodeOptions, JobRequest
 from drapto.core.media import MediaInfo, Track
 from drapto.core.routing import Mode, RoutedStage, Side
 from drapto.core.segments import Segment, VideoSettings
 from drapto.core.shadow_task import CandidateResult, ShadowTask
+from drapto.core.source import SourceVideo
 from drapto.core.workshop import Machine
 from drapto.services.detection.deinterlacing import settle_on_shown
 from drapto.services.detection.truth import settle_on_decoded

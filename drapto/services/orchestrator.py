@@ -19,10 +19,11 @@ import anyio
 from drapto.core.analysis import VideoAnalysis
 from drapto.core.errors import DraptoError, PublishError, UsageError
 from drapto.core.events import JobFailed, JobFinished, JobStarted, PlanReady
-from drapto.core.interfaces import EventSink, SourceVideo
+from drapto.core.interfaces import EventSink
 from drapto.core.job import EncodeOptions, EncodeResult, JobRequest
 from drapto.core.media import FrameIndex, MediaInfo, TrackKind
 from drapto.core.segments import Segment
+from drapto.core.source import SourceVideo
 from drapto.core.state import StateManager
 from drapto.core.workshop import Workshop
 from drapto.services.detection.deinterlacing import settle_on_shown

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from drapto.core.analysis import VideoAnalysis
 from drapto.core.events import PlanReady
-from drapto.core.interfaces import Encoder, EncodingService, SourceVideo
+from drapto.core.interfaces import Encoder, EncodingService
 from drapto.core.job import JobRequest
 from drapto.core.media import ColorInfo, CropRect, MediaInfo, Track
 from drapto.core.quality import Measuring
 from drapto.core.resources import WorkerPlan, plan_workers
 from drapto.core.routing import Route
 from drapto.core.segments import EncodedSegment, Segment, VideoSettings
+from drapto.core.source import SourceVideo
 from drapto.core.tracks import MuxPlan
 from drapto.core.words import count, sentence
 from drapto.core.workshop import Machine

@@ -14,13 +14,13 @@ from drapto.core.interfaces import (
     FindingCallback,
     ProgressCallback,
     ScenePlanner,
-    SourceVideo,
     TaskSource,
     unheard,
 )
 from drapto.core.job import EncodeOptions
 from drapto.core.routing import RoutedStage
 from drapto.core.segments import EncodedSegment, Segment
+from drapto.core.source import SourceVideo
 from drapto.services.encoding.unfinished import UnfinishedTasks
 from drapto.services.stages import Stages
 

@@ -11,16 +11,12 @@ from pathlib import Path
 from typing import Protocol
 
 from drapto.core.analysis import VideoAnalysis
-from drapto.core.interfaces import (
-    DetectionService,
-    EncodingService,
-    SegmentationService,
-    SourceVideo,
-)
+from drapto.core.interfaces import DetectionService, EncodingService, SegmentationService
 from drapto.core.job import JobRequest
 from drapto.core.media import MediaInfo, Track
 from drapto.core.routing import Route
 from drapto.core.segments import Segment, VideoSettings
+from drapto.core.source import SourceVideo
 from drapto.services.reporting import Reporter
 
 

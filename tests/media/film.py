@@ -21,8 +21,8 @@ import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
 
-from drapto.core.interfaces import SourceVideo
 from drapto.core.media import ColorInfo, FrameIndex, MediaInfo, Track, TrackKind
+from drapto.core.source import SourceVideo
 
 Planes = npt.NDArray[np.uint8]  # (n, height, width) luma
 

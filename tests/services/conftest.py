@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from drapto.core.interfaces import SourceVideo
 from drapto.core.routing import RoutedStage
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from tests.media import clips
 from tests.services.routing import Routing

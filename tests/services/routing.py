@@ -25,7 +25,6 @@ from drapto.core.interfaces import (
     FindingCallback,
     ProgressCallback,
     ScenePlanner,
-    SourceVideo,
     TaskSource,
     unheard,
 )
@@ -34,6 +33,7 @@ from drapto.core.media import FrameIndex, MediaInfo, Track, TrackKind
 from drapto.core.routing import RoutedStage
 from drapto.core.segments import EncodedSegment, Segment, SegmentTask, VideoSettings
 from drapto.core.shadow_task import ShadowTask
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.comparison_store import SqliteComparisonStore
 from drapto.infrastructure.flags.file import FlagsFile, FlagsPlace
 from drapto.infrastructure.flags.openfeature import OpenFeatureFlags

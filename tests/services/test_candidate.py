@@ -8,8 +8,8 @@ from pathlib import Path
 from drapto.bootstrap.stages import make_workshop, new_stages
 from drapto.core.analysis import FieldOrder, Interlacing, Scene, VideoAnalysis
 from drapto.core.deinterlacing import Deinterlacing, Method
-from drapto.core.interfaces import FieldSeries
 from drapto.core.routing import RoutedStage
+from drapto.core.source import FieldSeries
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg, inspect_ffmpeg
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.infrastructure.resources import ResourceManager

@@ -12,8 +12,9 @@ import anyio
 import pytest
 
 from drapto.core.errors import MissingToolError, ResourceError, SegmentFailedError
-from drapto.core.interfaces import EncodingService, SegmentExecutor, SourceVideo
+from drapto.core.interfaces import EncodingService, SegmentExecutor
 from drapto.core.segments import EncodedSegment, Segment, SegmentTask, VideoSettings
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
 from drapto.infrastructure.ffmpeg.inspector import DecodingInspector

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from drapto.core.errors import InputError
-from drapto.core.interfaces import SourceVideo
 from drapto.core.media import CropRect
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.pictures import stretch_of_pictures
 from drapto.infrastructure.files import translate, write_atomically
 

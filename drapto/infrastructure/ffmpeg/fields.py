@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from drapto.core.analysis import FieldOrder
-from drapto.core.interfaces import FieldSeries, ProgressCallback, SourceVideo
+from drapto.core.interfaces import ProgressCallback
+from drapto.core.source import FieldSeries, SourceVideo
 from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
 
 # A part of the picture: 32x32 pixels, as ffmpeg's decimate filter takes them, of which a field has

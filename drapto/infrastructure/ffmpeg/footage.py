@@ -22,9 +22,9 @@ from drapto.core.decoded_times import as_listed
 from drapto.core.deinterlacing import UNTOUCHED, Deinterlacing
 from drapto.core.errors import InputError
 from drapto.core.field_filters import FieldStretch, field_filters
-from drapto.core.interfaces import SourceVideo
 from drapto.core.media import ColorInfo, CropRect, FrameIndex
 from drapto.core.opening import input_arguments
+from drapto.core.source import SourceVideo
 from drapto.core.words import count
 from drapto.infrastructure.ffmpeg.frames import build_index
 from drapto.infrastructure.ffmpeg.probe import main_video, probe_file

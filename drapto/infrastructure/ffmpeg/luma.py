@@ -34,7 +34,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drapto.core.analysis import PictureShape
-from drapto.core.interfaces import LumaFrame, SourceVideo
+from drapto.core.source import LumaFrame, SourceVideo
 from drapto.infrastructure.ffmpeg.pictures import (
     MAX_THREADS,
     Picture,

@@ -13,8 +13,8 @@ import anyio.to_thread
 import numpy as np
 
 from drapto.core.estimate import PacketSizes
-from drapto.core.interfaces import SourceVideo
 from drapto.core.media import Int64Array, MediaInfo
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.opening import open_input
 
 _PACKETS_PER_CHECK = 256

@@ -16,8 +16,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from drapto.core.errors import InputError
-from drapto.core.interfaces import SourceVideo
 from drapto.core.media import FrameIndex
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.opening import open_input
 
 if TYPE_CHECKING:

@@ -27,8 +27,9 @@ import numpy as np
 
 from drapto.core.analysis import FieldOrder
 from drapto.core.errors import InputError
-from drapto.core.interfaces import FieldSeries, ProgressCallback, SourceVideo
+from drapto.core.interfaces import ProgressCallback
 from drapto.core.media import MediaInfo, Track, TrackKind
+from drapto.core.source import FieldSeries, SourceVideo
 from drapto.infrastructure.ffmpeg.decoded_times import decoded_times
 from drapto.infrastructure.ffmpeg.fields import field_series
 from drapto.infrastructure.ffmpeg.frames import (
@@ -146,7 +147,7 @@ def _open_video(media: MediaInfo, track: Track, work_dir: Path) -> SourceVideo:
     label = Label(out, path, made_with)
     index = read_rewrapped(out, indexed, check) if label.holds() else None
     if index is None:
-        work_dir.mkdir(parents=True, exist_ok=True)
+        work_dir.mkdir(exist_ok=True)
         index = rewrap(path, track.index, indexed.index, out, indexed=indexed, check=check)
         label.write()
     first_s = int(indexed.index.pts[0]) * indexed.index.time_base

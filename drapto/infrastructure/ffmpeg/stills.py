@@ -22,10 +22,10 @@ from pathlib import Path
 from drapto.core.deinterlacing import Method
 from drapto.core.errors import InputError
 from drapto.core.film_report import Still, StillPair
-from drapto.core.interfaces import SourceVideo
 from drapto.core.manifest import Manifest
 from drapto.core.media import Track, TrackKind
 from drapto.core.segments import VideoSettings
+from drapto.core.source import SourceVideo
 from drapto.core.words import count, shortened
 from drapto.infrastructure.ffmpeg.footage import Footage, Signal
 from drapto.infrastructure.ffmpeg.reader import PyAvReader

@@ -21,7 +21,8 @@ from drapto.core.deinterlacing import (
     said_of,
     shown_analysis,
 )
-from drapto.core.interfaces import MediaReader, ProgressCallback, SourceVideo
+from drapto.core.interfaces import MediaReader, ProgressCallback
+from drapto.core.source import SourceVideo
 from drapto.services.detection.pulldown import inverse_telecine
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from drapto.core.interfaces import LumaFrame
+from drapto.core.source import LumaFrame
 from drapto.services.detection.features import FeatureBackend
 
 _PERIOD = 48

@@ -33,7 +33,7 @@ from statistics import fmean
 import numpy as np
 
 from drapto.core.analysis import FieldOrder, Interlacing
-from drapto.core.interfaces import LumaFrame
+from drapto.core.source import LumaFrame
 from drapto.services.detection.features import U8, CombFeatures, FeatureBackend
 
 # Thresholds without a unit are ratios. They were chosen on patterns of lavfi, scrolled in every

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from drapto.core.analysis import FieldOrder
 from drapto.core.deinterlacing import Deinterlacing, Method
-from drapto.core.interfaces import FieldSeries
+from drapto.core.source import FieldSeries
 from drapto.services.detection.scenes import runs
 
 _CYCLE = 5  # frames of 2:3 pulldown

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from drapto.core.analysis import PictureShape, ShapeChange
-from drapto.core.interfaces import LumaFrame
 from drapto.core.media import Track
+from drapto.core.source import LumaFrame
 
 _SAME_ASPECT = 0.01  # widths and heights are whole pixels, so scaled recordings differ a little
 _LISTED = 3

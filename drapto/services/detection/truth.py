@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from drapto.core.analysis import Scene, VideoAnalysis
-from drapto.core.interfaces import MediaReader, SourceVideo
+from drapto.core.interfaces import MediaReader
 from drapto.core.media import FrameIndex
+from drapto.core.source import SourceVideo
 
 
 async def settle_on_decoded(

@@ -16,8 +16,8 @@ from drapto.core.bits import BitsError
 from drapto.core.crop_border import CropBorder
 from drapto.core.dolby_vision import rpu
 from drapto.core.dynamic_metadata import CarriedFrames, DynamicMetadata
-from drapto.core.interfaces import SourceVideo
 from drapto.core.media import CropRect, DolbyVision
+from drapto.core.source import SourceVideo
 from drapto.core.words import count
 
 _AV1_PROFILE = 10

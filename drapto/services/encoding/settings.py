@@ -5,10 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 
 from drapto.core.errors import UsageError
-from drapto.core.interfaces import Encoder, EncodingService, SourceVideo
+from drapto.core.interfaces import Encoder, EncodingService
 from drapto.core.job import EncodeOptions
 from drapto.core.media import ColorInfo, CropRect
 from drapto.core.segments import VideoSettings
+from drapto.core.source import SourceVideo
 from drapto.services.encoding.dynamic_metadata import decide_metadata
 from drapto.services.segmentation.service import frames_in
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from drapto.core.analysis import Scene
 from drapto.core.field_filters import FieldStretch
-from drapto.core.interfaces import SourceVideo
 from drapto.core.media import FrameIndex
 from drapto.core.quality import Measuring
 from drapto.core.segments import Segment, SegmentTask, VideoSettings
+from drapto.core.source import SourceVideo
 
 # Containers whose index leads ffmpeg straight to a key frame. In the others a seek may land
 # behind the frame that was asked for, so the first attempt already starts one key frame early.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from drapto.core.analysis import VideoAnalysis
 from drapto.core.deinterlacing import DeinterlaceChoice, Deinterlacing, Method, chosen
 from drapto.core.estimate import Window
-from drapto.core.interfaces import SourceVideo
 from drapto.core.media import Int64Array
 from drapto.core.segments import Segment
+from drapto.core.source import SourceVideo
 from drapto.core.words import count
 from drapto.services.detection.deinterlacing import shown
 from drapto.services.estimating.calibration import ordinary_rate

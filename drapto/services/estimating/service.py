@@ -28,8 +28,9 @@ from drapto.core.estimate import (
     SheetMaker,
     WindowReader,
 )
-from drapto.core.interfaces import EncodingService, SourceVideo
+from drapto.core.interfaces import EncodingService
 from drapto.core.job import EncodeOptions, JobRequest
+from drapto.core.source import SourceVideo
 from drapto.core.workshop import Workshop
 from drapto.services.detection.features import FeatureBackend
 from drapto.services.encoding.settings import picture_size

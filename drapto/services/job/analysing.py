@@ -13,10 +13,10 @@ from drapto.core.analysis import Finding, VideoAnalysis
 from drapto.core.deinterlacing import Deinterlacing
 from drapto.core.entries import AnalysisDone, DeinterlacingSettled, Probed, SegmentsPlanned
 from drapto.core.errors import one_error
-from drapto.core.interfaces import SourceVideo
 from drapto.core.job import JobState, Stage
 from drapto.core.media import Track
 from drapto.core.segments import Segment
+from drapto.core.source import SourceVideo
 from drapto.core.words import count
 from drapto.services.detection.deinterlacing import decide_deinterlacing, shown
 from drapto.services.detection.truth import settle_on_decoded

@@ -7,9 +7,9 @@ from fractions import Fraction
 from drapto.core.audio_clock import Picture
 from drapto.core.entries import AudioDone
 from drapto.core.errors import InputError, ProcessFailedError
-from drapto.core.interfaces import SourceVideo
 from drapto.core.manifest import RowOutcome
 from drapto.core.media import TrackKind
+from drapto.core.source import SourceVideo
 from drapto.core.tracks import MuxPlan, TrackPlan
 from drapto.services.assembly.changes import (
     can_hold,

@@ -22,8 +22,9 @@ from drapto.core.analysis import (
     Scene,
 )
 from drapto.core.entries import SegmentsAdded
-from drapto.core.interfaces import ScenePlanner, SourceVideo
+from drapto.core.interfaces import ScenePlanner
 from drapto.core.segments import Segment
+from drapto.core.source import SourceVideo
 from drapto.services.job.context import JobContext
 from drapto.services.job.encoders import Encoders
 from drapto.services.planning import TrackDecisions, VideoPlan, plan_video

@@ -26,11 +26,11 @@ from drapto.core.events import (
     StageStarted,
 )
 from drapto.core.film_memory import RememberedFilm
-from drapto.core.interfaces import SourceVideo
 from drapto.core.job import JobState, Stage
 from drapto.core.quality import FilmQuality
 from drapto.core.resources import needed_disk_bytes
 from drapto.core.segments import EncodedSegment, Segment
+from drapto.core.source import SourceVideo
 from drapto.core.tracks import MuxPlan
 from drapto.core.words import count
 from drapto.services.encoding.film_quality import measured_film, steered_film

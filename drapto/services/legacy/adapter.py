@@ -30,12 +30,12 @@ from drapto.core.interfaces import (
     ScriptRun,
     ScriptRunner,
     SegmentInspector,
-    SourceVideo,
     unheard,
 )
 from drapto.core.job import EncodeOptions
 from drapto.core.media import ColorInfo, DolbyVision, DynamicRange, Value
 from drapto.core.segments import EncodedSegment, Segment, SegmentTask
+from drapto.core.source import SourceVideo
 from drapto.core.words import count
 from drapto.services.detection.service import fixed_crop
 from drapto.services.encoding.service import ParallelEncoding
@@ -76,7 +76,8 @@ class Scripts:
         self, stage: str, variables: Mapping[str, str], report: type[Report], *, what: str
     ) -> tuple[Report, ScriptRun]:
         """Errors: as `ScriptRunner.run` and `read_report`."""
-        self.work_dir.mkdir(parents=True, exist_ok=True)
+        # Without its parents: a work directory that somebody removed must not come back half.
+        self.work_dir.mkdir(exist_ok=True)
         common = {
             "DRAPTO_WORK_DIR": str(self.work_dir.absolute()),
             "DRAPTO_FFMPEG": str(self.ffmpeg.absolute()),
@@ -206,7 +207,8 @@ class LegacySegmentation:
     async def _coded(self, video: SourceVideo, options: EncodeOptions) -> tuple[Segment, ...]:
         directory = self._scripts.work_dir / "segments"
         shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
+        self._scripts.work_dir.mkdir(exist_ok=True)
+        directory.mkdir()
         what = f"Legacy segmentation of {video.origin.path}"
         variables = segmentation_variables(video, options, directory)
         report, run = await self._scripts.call("segment", variables, SegmentationReport, what=what)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from drapto.core.field_filters import field_filters
-from drapto.core.interfaces import SourceVideo
 from drapto.core.job import EncodeOptions
 from drapto.core.media import ColorInfo
 from drapto.core.segments import SegmentTask
+from drapto.core.source import SourceVideo
 from drapto.services.encoding.command import encoded_color, number
 from drapto.services.legacy.contract import mastering_text
 

@@ -16,9 +16,9 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from drapto.core.analysis import Scene, VideoAnalysis
-from drapto.core.interfaces import SourceVideo
 from drapto.core.job import EncodeOptions
 from drapto.core.segments import Segment
+from drapto.core.source import SourceVideo
 
 
 class SceneSegmentation:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from itertools import zip_longest
 
 from drapto.core.dynamic_metadata import ComparedMetadata, MetadataDigests
-from drapto.core.interfaces import SourceVideo
 from drapto.core.manifest import ManifestRow
 from drapto.core.media import DolbyVision, Track
 from drapto.core.segments import VideoSettings
+from drapto.core.source import SourceVideo
 from drapto.core.words import count
 from drapto.services.encoding.dynamic_metadata import (
     decide_metadata,

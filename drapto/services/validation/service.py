@@ -25,10 +25,10 @@ from drapto._version import __version__
 from drapto.core.analysis import ShapeChange
 from drapto.core.dynamic_metadata import ComparedMetadata
 from drapto.core.facts import FileFacts, TrackFacts
-from drapto.core.interfaces import SourceVideo
 from drapto.core.manifest import Manifest, ManifestRow, SegmentRecord
 from drapto.core.media import Track, TrackKind
 from drapto.core.segments import EncodedSegment, VideoSettings
+from drapto.core.source import SourceVideo
 from drapto.core.tracks import MuxPlan
 from drapto.services.validation.dynamic import dynamic_rows
 from drapto.services.validation.extras import (

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from drapto.core.deinterlacing import done_by
 from drapto.core.facts import DecodedFacts, TrackFacts
-from drapto.core.interfaces import SourceVideo
 from drapto.core.manifest import ManifestRow
 from drapto.core.media import FrameIndex, Track
+from drapto.core.source import SourceVideo
 from drapto.core.tracks import Container
 from drapto.core.words import count
 from drapto.services.validation.rows import equal, milliseconds, named, near, row, seconds

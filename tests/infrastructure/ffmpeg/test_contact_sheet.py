@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 
 from drapto.core.errors import DraptoError, InputError
-from drapto.core.interfaces import SourceVideo
 from drapto.core.media import CropRect
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.contact_sheet import CAPTION_PX, GAP_PX, LINE, PngSheets
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from tests.media import clips

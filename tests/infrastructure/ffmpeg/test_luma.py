@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from drapto.core.errors import InputError
-from drapto.core.interfaces import LumaFrame, SourceVideo
+from drapto.core.source import LumaFrame, SourceVideo
 from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
 from tests.media.film import damage, shot, source_of, write_film
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drapto.core.dynamic_metadata import DynamicMetadata, digest
-from drapto.core.interfaces import SourceVideo
 from drapto.core.media import DolbyVision
 from drapto.core.segments import Segment, SegmentTask, VideoSettings
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.frame_metadata import extractor
 from drapto.infrastructure.ffmpeg.metadata_reading import PacketMetadataReader, of_segment
 from drapto.infrastructure.ffmpeg.packets import read_packets

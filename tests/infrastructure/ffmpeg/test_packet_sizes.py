@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from drapto.core.estimate import PacketSizes
-from drapto.core.interfaces import SourceVideo
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.packet_sizes import PyAvPacketSizes
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from tests.media import clips

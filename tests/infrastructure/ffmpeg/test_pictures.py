@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from drapto.core.errors import InputError
-from drapto.core.interfaces import SourceVideo
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
 from drapto.infrastructure.ffmpeg.pictures import stretch_of_pictures
 from drapto.infrastructure.ffmpeg.reader import PyAvReader

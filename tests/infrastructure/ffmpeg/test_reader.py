@@ -12,7 +12,8 @@ import imageio_ffmpeg
 import pytest
 
 from drapto.core.errors import InputError
-from drapto.core.interfaces import MediaReader, SourceVideo
+from drapto.core.interfaces import MediaReader
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.frames import index_packets
 from drapto.infrastructure.ffmpeg.probe import main_video
 from drapto.infrastructure.ffmpeg.reader import PyAvReader

@@ -12,8 +12,8 @@ import pytest
 
 from drapto.core.analysis import FieldOrder, Interlacing, VideoAnalysis
 from drapto.core.deinterlacing import Deinterlacing, Method
-from drapto.core.interfaces import FieldSeries, SourceVideo
 from drapto.core.media import FrameIndex, MediaInfo, Track, TrackKind
+from drapto.core.source import FieldSeries, SourceVideo
 from drapto.infrastructure.ffmpeg.fields import field_series
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.services.detection.deinterlacing import decide_deinterlacing

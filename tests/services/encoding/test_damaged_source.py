@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from drapto.core.interfaces import SourceVideo
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from tests.media import clips, hostile
 from tests.services.test_encoding_contract import Run, tasks_for

@@ -21,7 +21,6 @@ from drapto.core.dynamic_metadata import (
     MetadataDigests,
     digest,
 )
-from drapto.core.interfaces import SourceVideo
 from drapto.core.manifest import RowOutcome
 from drapto.core.media import (
     ColorInfo,
@@ -33,6 +32,7 @@ from drapto.core.media import (
     TrackKind,
 )
 from drapto.core.segments import VideoSettings
+from drapto.core.source import SourceVideo
 from drapto.services.encoding.dynamic_metadata import decide_metadata, dolby_vision_level
 from drapto.services.encoding.tasks import source_pts
 from drapto.services.validation.dynamic import dynamic_rows

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from drapto.core.errors import SegmentFailedError
-from drapto.core.interfaces import SourceVideo
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from tests.services.test_encoding_contract import Run, tasks_for
 

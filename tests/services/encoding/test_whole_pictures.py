@@ -15,10 +15,10 @@ import pytest
 from drapto.core.analysis import VideoAnalysis
 from drapto.core.deinterlacing import DeinterlaceChoice, Method
 from drapto.core.errors import InputError
-from drapto.core.interfaces import SourceVideo
 from drapto.core.job import EncodeOptions
 from drapto.core.media import FrameIndex, MediaInfo, Track, TrackKind
 from drapto.core.segments import Segment, VideoSettings
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.footage import Footage, output_footage
 from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
 from drapto.infrastructure.ffmpeg.quality import measure_quality

@@ -10,8 +10,8 @@ import numpy as np
 from drapto.core.analysis import FieldOrder, Interlacing, Scene, VideoAnalysis
 from drapto.core.deinterlacing import Method
 from drapto.core.estimate import Window
-from drapto.core.interfaces import SourceVideo
 from drapto.core.media import FrameIndex, MediaInfo, Track, TrackKind
+from drapto.core.source import SourceVideo
 from drapto.services.estimating.sample import make_sample
 
 WINDOWS = (Window(10, 58, 0, 100), Window(120, 168, 100, 200), Window(230, 278, 200, 300))

@@ -24,10 +24,10 @@ from drapto.core.errors import (
     UsageError,
     ValidationFailedError,
 )
-from drapto.core.interfaces import SourceVideo
 from drapto.core.job import EncodeOptions, JobRequest
 from drapto.core.media import CropRect, DynamicRange
 from drapto.core.segments import Segment, VideoSettings
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg, inspect_ffmpeg
 from drapto.infrastructure.ffmpeg.inspector import DecodingInspector
 from drapto.infrastructure.ffmpeg.reader import PyAvReader

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from drapto.core.facts import FileFacts, TrackFacts
-from drapto.core.interfaces import SourceVideo
 from drapto.core.job import EncodeOptions
 from drapto.core.manifest import Manifest, ManifestRow
 from drapto.core.media import FrameIndex
 from drapto.core.segments import VideoSettings
+from drapto.core.source import SourceVideo
 from drapto.core.tracks import Container, MuxPlan
 from drapto.infrastructure.ffmpeg.facts import DECODABLE, collect_facts
 from drapto.infrastructure.ffmpeg.probe import probe_file
