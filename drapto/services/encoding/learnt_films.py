@@ -15,6 +15,7 @@ from drapto.services.encoding.target_quality import (
     Piece,
     Prior,
     learnt,
+    ordinary,
 )
 
 MOST_SEGMENTS = 64  # spread over the film: more say nothing new about it
@@ -46,9 +47,11 @@ def remembered(control: Controller, preset: int, model: str) -> RememberedFilm:
     )
 
 
-def prior_from(films: Sequence[RememberedFilm]) -> Prior:
-    """Where a film is expected to begin. Films that make no sense are passed over."""
-    return learnt(ORDINARY, [film for one in films if (film := _finished(one)) is not None])
+def prior_from(films: Sequence[RememberedFilm], preset: int) -> Prior:
+    """Where a film is expected to begin; `films` are of this preset. Those that make no sense
+    are passed over."""
+    sound = [film for one in films if (film := _finished(one)) is not None]
+    return learnt(ordinary(preset), sound)
 
 
 def _finished(film: RememberedFilm) -> FinishedFilm | None:

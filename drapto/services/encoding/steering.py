@@ -89,7 +89,7 @@ async def settle_aim(
         return Aim(usable, None), notes
     model = usable.model_for(track.width or 0, track.height or 0)
     known = await films.recall(preset=options.preset, model=model)
-    return Aim(usable, goal, prior_from(known)), notes
+    return Aim(usable, goal, prior_from(known, options.preset)), notes
 
 
 def _check(options: EncodeOptions) -> None:

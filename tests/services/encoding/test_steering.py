@@ -219,4 +219,4 @@ async def test_films_of_this_preset_say_where_the_next_one_begins() -> None:
     ],
 )
 def test_a_film_that_makes_no_sense_is_passed_over(wrong: Any) -> None:
-    assert prior_from([hard_film().model_copy(update=wrong)]) is ORDINARY
+    assert prior_from([hard_film().model_copy(update=wrong)], 6) == ORDINARY

@@ -10,7 +10,9 @@ from drapto.services.encoding.target_quality import (
     Controller,
     FinishedFilm,
     Goal,
+    Prior,
     learnt,
+    ordinary,
 )
 from tests.services.encoding.target_quality.synthetic import PIXELS, PaperScene, film, pieces
 
@@ -55,3 +57,14 @@ def test_a_learnt_prior_is_still_a_covariance():
 def test_features_that_the_prior_does_not_know_are_refused():
     with pytest.raises(ValueError, match="knows 2 features, not 3"):
         ORDINARY.expected(np.ones((4, 3)))
+
+
+@pytest.mark.parametrize(("preset", "lower"), [(4, 0.0), (6, 0.0), (8, 0.5), (10, 0.9), (13, 2.2)])
+def test_quick_presets_are_expected_to_be_worse(preset: int, lower: float) -> None:
+    """Below what is expected of preset 6 at CRF 35, where the mean of the scenes is 94.6."""
+
+    def vmaf(prior: Prior) -> float:
+        gap, _ = prior.gap_rows(np.array([35.0]))
+        return 103.0 - float(np.exp(gap[0]))
+
+    assert vmaf(ORDINARY) - vmaf(ordinary(preset)) == pytest.approx(lower, abs=0.15)
