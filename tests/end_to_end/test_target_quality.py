@@ -151,7 +151,8 @@ def test_in_a_batch_a_file_without_a_saving_is_skipped(film: Path, tmp_path: Pat
     done = drapto("encode", films, tmp_path / "av1", "--crf", "10", "--preset", "13",
                   "--max-size-percent", "0.5")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "no saving" in done.stdout + done.stderr
+    assert "No saving" in done.stderr
+    assert "1 skipped" in done.stdout
     assert not list((tmp_path / "av1").rglob("*.mkv"))
 
 

@@ -13,7 +13,6 @@ from tests.faults.kinds import all_kinds
 KINDS = {kind.name: kind for kind in all_kinds()}
 SAMPLE = (
     "SIGKILL of drapto",
-    "ENOSPC in both",
     "EIO on write",
     "the clock steps back",
     "the source is cut off",

@@ -112,7 +112,9 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
     ("mode", "script", "words"),
     [
         pytest.param("new", CRASH, "SEGV", id="crash"),
-        pytest.param("canary", FAIL, "it is broken", id="failure, in canary"),
+        pytest.param(
+            "canary", FAIL, "it is broken", id="failure, in canary", marks=pytest.mark.slow
+        ),
         pytest.param("new", NONSENSE, "All went well!", id="nonsense", marks=pytest.mark.slow),
         pytest.param("new", FLOOD, "", id="flood", marks=pytest.mark.slow),
         pytest.param("new", DELETE, "", id="deletes the source"),
