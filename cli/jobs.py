@@ -119,7 +119,7 @@ class Jobs:
                 self.rows.append(BatchRow(item.source, "interrupted"))
                 return INTERRUPTED
             failure = self._failed(item, error)
-            if failure.exit_code == NoSavingError.exit_code:  # what was asked for, and no fault
+            if isinstance(error, NoSavingError):  # what was asked for, and no fault
                 self.rows.append(BatchRow(item.source, "skipped", "no saving"))
             else:
                 self.rows.append(BatchRow(item.source, "failed", failure.message))

@@ -87,7 +87,8 @@ def _quality_facts(quality: FilmQuality | None) -> Facts:
             (
                 "one CRF",
                 f"CRF {single.crf:g} for all of it would be as good in about "
-                f"{text.size(single.video_bytes)} of video",
+                f"{text.size(single.video_bytes)} of video; it takes "
+                f"{text.size(quality.video_bytes)} so",
             )
         )
     return facts

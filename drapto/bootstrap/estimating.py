@@ -13,7 +13,6 @@ from drapto.infrastructure.ffmpeg.packet_sizes import PyAvPacketSizes
 from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
 from drapto.services.detection.features import NumpyBackend
-from drapto.services.encoding.target_quality import ORDINARY
 from drapto.services.estimating.service import FilmEstimator, Tools
 
 
@@ -31,7 +30,6 @@ def make_estimator(
             audio=FfmpegAudioTrial(binary.path),
             sheets=PngSheets(),
             cpu_s=_cpu_s,
-            prior=ORDINARY,
         ),
     )
 

@@ -36,11 +36,6 @@ class Scene(Value):
     mean_luma: float = 0.0  # 0..255
 
     @property
-    def has_complexity(self) -> bool:
-        """False where nobody looked; a scene without any detail is none the harder for it."""
-        return self.spatial_complexity > 0 or self.temporal_complexity > 0
-
-    @property
     def frames(self) -> int:
         return self.end - self.start
 
@@ -137,6 +132,11 @@ class VideoAnalysis(Value):
     shape_changes: tuple[ShapeChange, ...] = ()  # joined recordings, broadcasts, calls
     notes: tuple[str, ...] = ()
     unreported: tuple[str, ...] = ()  # names of fields, and 'cuts' and 'complexity' of the scenes
+
+    @property
+    def measured_scenes(self) -> tuple[Scene, ...]:
+        """Scenes whose complexity is known: none where this implementation does not look for it."""
+        return () if "complexity" in self.unreported else self.scenes
 
     @property
     def cuts(self) -> tuple[int, ...]:

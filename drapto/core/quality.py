@@ -103,6 +103,7 @@ class FilmQuality(Value):
 
     measuring: Measuring
     film: SegmentQuality  # pooled over all measured frames
+    video_bytes: int = 0  # of all segments
     target: float | None = None  # None: only measured, not steered
     pool: Pool = Pool.MEAN  # of the target
     reached: bool = True

@@ -25,7 +25,7 @@ from drapto.services.encoding.dynamic_metadata import decide_metadata
 from drapto.services.encoding.registry import encoder_named
 from drapto.services.encoding.settings import check_crf, picture_size, video_settings
 from drapto.services.encoding.steering import Aim
-from drapto.services.encoding.target_quality import Goal
+from drapto.services.encoding.target_quality import ORDINARY, Goal, Prior
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,11 @@ class VideoPlan:
     def goal(self) -> Goal | None:
         """None: every segment gets the CRF of `settings`."""
         return self.aim.goal if self.aim else None
+
+    @property
+    def prior(self) -> Prior:
+        """What is expected of the film; it matters only with a goal."""
+        return self.aim.prior if self.aim else ORDINARY
 
     @property
     def measuring(self) -> Measuring | None:

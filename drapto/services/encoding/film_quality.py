@@ -12,7 +12,9 @@ from drapto.services.encoding.target_quality import Controller, Outcome, single_
 def measured_film(measuring: Measuring, segments: Sequence[EncodedSegment]) -> FilmQuality | None:
     """Of a film that was only measured; None unless every segment was."""
     film = _pooled(segments)
-    return None if film is None else FilmQuality(measuring=measuring, film=film)
+    if film is None:
+        return None
+    return FilmQuality(measuring=measuring, film=film, video_bytes=_bytes(segments))
 
 
 def steered_film(
@@ -31,6 +33,7 @@ def steered_film(
     return FilmQuality(
         measuring=measuring,
         film=film,
+        video_bytes=_bytes(segments),
         target=goal.target,
         pool=goal.pool,
         reached=outcome.reached,
@@ -47,6 +50,10 @@ def mean_crf(segments: Sequence[EncodedSegment], otherwise: float) -> float:
     if not frames:
         return otherwise
     return round(sum(frames * crf for frames, crf in known) / frames * 4) / 4
+
+
+def _bytes(segments: Sequence[EncodedSegment]) -> int:
+    return sum(done.size_bytes for done in segments)
 
 
 def _pooled(segments: Sequence[EncodedSegment]) -> SegmentQuality | None:

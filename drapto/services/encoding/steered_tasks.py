@@ -19,6 +19,7 @@ from pathlib import Path
 
 import anyio
 
+from drapto.core.resources import BUSY_CORES
 from drapto.core.segments import EncodedSegment, SegmentTask
 from drapto.services.encoding.saving import no_saving
 from drapto.services.encoding.target_quality import (
@@ -34,13 +35,9 @@ from drapto.services.encoding.target_quality import (
 )
 from drapto.services.encoding.target_quality.pilots import most_in_flight
 
-# Of a segment whose complexity nobody measured: the mean of the scenes behind the shipped prior
-# (bench/target_quality_prior.py), as core.analysis.Scene counts it.
+# Of a segment whose complexity nobody measured, as core.analysis.Scene counts it: the geometric
+# mean of the scenes behind the shipped prior.
 TYPICAL_COMPLEXITY = (7.7, 2.9)
-
-# A single encoder keeps about this many cores busy at these levels of parallelism of SVT-AV1.
-_CORES_BUSY = ((1.5, 1), (3.0, 2), (6.0, 3))
-_MOST_PARALLEL = 4
 
 
 class SteeredTasks:
@@ -129,7 +126,8 @@ class SteeredTasks:
         share = self._workers / most_in_flight(self._workers, known, finished)
         if self._closed and known - finished - running < self._workers:
             share = max(share, 2.0, self._workers / max(running, 1))  # the last round
-        return next((lp for cores, lp in _CORES_BUSY if share <= cores), _MOST_PARALLEL)
+        levels = sorted(BUSY_CORES)
+        return next((lp for lp in levels if BUSY_CORES[lp] >= share), levels[-1])
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, anyio.Event()

@@ -28,7 +28,7 @@ INDEXED_FORMATS = frozenset({"matroska", "webm", "mov", "mp4"})
 # would land on the previous key frame and decode a whole GOP for nothing.
 SEEK_BACKOFF_S = 3 / 23
 
-LEAST_MEASURED = 12  # frames of a segment, where it has as many
+LEAST_MEASURED = 12  # frames of a segment, where it has as many: a choice
 EARLIER_S = 10.0  # the second attempt starts at a key frame at least this much earlier
 
 
@@ -43,7 +43,7 @@ def make_tasks(
 ) -> tuple[SegmentTask, ...]:
     """One task per segment: its shown frames, as timestamps of `video`.
 
-    `scenes` are those that are known, in order; what is `measuring` is measured of each.
+    `scenes` are those whose complexity is known, in order; what is `measuring` is measured of each.
     """
     return tuple(
         _task(video, segment, settings, segment_dir).model_copy(
@@ -64,7 +64,7 @@ def complexity_of(segment: Segment, scenes: Sequence[Scene]) -> tuple[float, flo
         if scene.start >= segment.end:
             break
         shared = min(scene.end, segment.end) - max(scene.start, segment.start)
-        if shared > 0 and scene.has_complexity:
+        if shared > 0:
             spatial += shared * scene.spatial_complexity
             temporal += shared * scene.temporal_complexity
             frames += shared

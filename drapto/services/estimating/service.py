@@ -35,7 +35,6 @@ from drapto.core.workshop import Workshop
 from drapto.services.detection.features import FeatureBackend
 from drapto.services.encoding.settings import picture_size
 from drapto.services.encoding.steering import settle_aim
-from drapto.services.encoding.target_quality.curves import Prior
 from drapto.services.encoding.tasks import make_tasks
 from drapto.services.estimating.calibration import ordinary_rate
 from drapto.services.estimating.film import Film
@@ -61,7 +60,6 @@ class Tools:
     audio: AudioTrial
     sheets: SheetMaker
     cpu_s: Callable[[], float]
-    prior: Prior
 
 
 class FilmEstimator:
@@ -111,7 +109,7 @@ class FilmEstimator:
         said = warnings_of(sample.video, sample.analysis, decisions.mux)
         estimate = summed_up(
             request, media, sample, decisions, plan, self._cores, others,
-            predict(film, trials, plan.goal, aim.prior if aim else self._tools.prior), costs,
+            predict(film, trials, plan.goal, plan.prior), costs,
         )  # fmt: skip
         return estimate.model_copy(
             update={
@@ -145,8 +143,8 @@ class FilmEstimator:
             sample.video, sample.segments, plan.settings, scratch,
             scenes=sample.analysis.scenes, measuring=plan.measuring,
         )  # fmt: skip
-        workers, prior = plan.workers.workers, self._tools.prior
-        trying = Trying(self._encoding, self._tools.sizer, workers, film, prior)
+        workers = plan.workers.workers
+        trying = Trying(self._encoding, self._tools.sizer, workers, film, plan.prior)
         trials = await trying.all(tasks, with_features(sample.seen, tasks), plan.goal)
         return trials, self._tools.cpu_s() - from_s
 

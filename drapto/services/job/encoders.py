@@ -118,8 +118,7 @@ class Encoders:
         if plan.goal is None:
             return LongestFirst()
         pixels = plan.settings.width * plan.settings.height
-        assert plan.aim is not None
-        control = Controller(plan.goal, plan.aim.prior, pixels, plan.frames)
+        control = Controller(plan.goal, plan.prior, pixels, plan.frames)
         earlier = self._job.state.checkpoint.attempts
         return SteeredTasks(control, plan.workers.workers, earlier)
 

@@ -141,7 +141,7 @@ async def validate(
                 "quality": quality,
                 "stages": job.reporter.stage_times,
                 "cuts": analysed.analysis.cuts,
-                "frame_rate": settings.frame_rate,
+                "frame_rate": analysed.video.index.frame_rate,
             }
         )
         await job.place.write_manifest(manifest)

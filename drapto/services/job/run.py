@@ -84,7 +84,7 @@ async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> 
     async with encoders_of(job, video, decisions) as encoders:
         analysed = await analyse(job, video, decisions, encoders)
         encoded = await encoders.finish(
-            analysed.video, analysed.segments, analysed.analysis.scenes, analysed.plan
+            analysed.video, analysed.segments, analysed.analysis.measured_scenes, analysed.plan
         )
     await assemble(job, analysed, encoders.mux)
     manifest = await validate(job, analysed, encoders.mux, encoded.quality)
