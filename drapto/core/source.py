@@ -42,6 +42,9 @@ class SourceVideo:
     clock_changes: tuple[ClockChange, ...] = ()
     carries: CarriedFrames = NONE_CARRIED  # how many frames have dynamic metadata
     deinterlacing: Deinterlacing = UNTOUCHED
+    # Coded frames whose packets the demuxer calls corrupt. Where an MPEG-TS packet is lost, that
+    # is the picture before the one that lacks it.
+    doubtful: tuple[int, ...] = ()
     coded_index: FrameIndex | None = None  # None: `index` is that of the decoded frames
 
     @property

@@ -14,8 +14,8 @@
   single INTER_AREA step. Rows or columns that a factor leaves over (at most factor-1, at the
   bottom and right) are not seen in it.
 - Frames that an edit list discards do not appear: the decoder drops them.
-- A packet that cannot be decoded never ends the pass: it is skipped, and the next frame that
-  does come is marked `damaged`, as is every frame the decoder itself calls corrupt.
+- A packet that cannot be decoded never ends the pass. Frames that show it are `damaged`:
+  infrastructure/ffmpeg/pictures.py says which.
 
     for frame in PyAvLumaReader().frames(video, max_height=144):
         ...
@@ -115,7 +115,7 @@ class PyAvLumaReader:
                 shape=shape,
                 interlaced=frame.interlaced_frame,
                 top_field_first=frame.interlaced_frame and orders.top_first(frame),
-                damaged=picture.after_error or frame.is_corrupt,
+                damaged=picture.damaged,
             )
 
 

@@ -1,7 +1,10 @@
 """Decoded pictures of one video stream in display order: of all of it, or of a stretch.
 
 A packet that cannot be decoded never ends the pass: it is skipped, and the next picture that does
-come says so.
+come is `damaged`, as is one that the decoder calls corrupt. FFmpeg's H.264 decoder, on several
+threads, can hand out a picture before the thread that meets the error has said so (seen in one run
+of fifteen). So the groups of pictures around `SourceVideo.doubtful` are looked at beforehand on one
+thread. In a container that marks no packets as corrupt, a picture can still be missed.
 
     for picture in all_pictures(video, threads=4): ...
     for picture in stretch_of_pictures(video, 1000, 1048, threads=4): ...
@@ -14,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from drapto.core.errors import InputError
 from drapto.core.media import FrameIndex
@@ -34,14 +39,14 @@ _EARLIER_S = 10.0  # a second attempt at a stretch starts at least this much ear
 @dataclass(frozen=True, eq=False)
 class Picture:
     frame: av.VideoFrame
-    after_error: bool  # something before it could not be decoded
+    damaged: bool  # or something right before it could not be decoded
     pixel_aspect: Fraction
 
 
 def all_pictures(video: SourceVideo, *, threads: int) -> Iterator[Picture]:
     """From the first to the last. Errors: InputError if file or decoder cannot be opened."""
     with _opened(video, threads) as (container, stream):
-        yield from _decoded(container, stream)
+        yield from _decoded(container, stream, _damaged_in_doubt(video) if threads > 1 else set())
 
 
 def stretch_of_pictures(
@@ -60,7 +65,7 @@ def stretch_of_pictures(
         with _opened(video, threads) as (container, stream):
             if aim is not None:
                 container.seek(aim, stream=stream)
-            for picture in _decoded(container, stream):
+            for picture in _decoded(container, stream, set()):
                 pts = picture.frame.pts
                 if pts is None or pts < first:
                     continue
@@ -102,7 +107,28 @@ def _opened(video: SourceVideo, threads: int) -> Iterator[tuple[InputContainer, 
         yield container, stream
 
 
-def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[Picture]:
+def _damaged_in_doubt(video: SourceVideo) -> set[int]:
+    """Timestamps of damaged pictures from the key frame before each doubtful one to the second
+    key frame after it, found on one thread."""
+    index = video.coded
+    keys = np.flatnonzero(index.key)
+    damaged: set[int] = set()
+    seen_to = 0
+    for frame in video.doubtful:
+        if frame < seen_to:
+            continue
+        later = keys[keys > frame][:2]
+        start, seen_to = index.key_before(frame), int(later[1]) if len(later) > 1 else len(index)
+        for picture in stretch_of_pictures(video, start, seen_to, threads=1):
+            if picture.damaged and picture.frame.pts is not None:
+                damaged.add(picture.frame.pts)
+    return damaged
+
+
+def _decoded(
+    container: InputContainer, stream: VideoStream, damaged: set[int]
+) -> Iterator[Picture]:
+    """`damaged`: timestamps of pictures that are known to be so."""
     import av
 
     failed = False
@@ -119,7 +145,8 @@ def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[Picture
             # The decoder has read ahead of its frames; what is new begins with a key frame.
             if frame.key_frame or aspect is None:
                 aspect = stream.codec_context.sample_aspect_ratio or Fraction(1)
-            yield Picture(frame, failed, aspect)
+            hurt = failed or frame.is_corrupt or frame.pts in damaged
+            yield Picture(frame, hurt, aspect)
             failed = False
 
 

@@ -126,8 +126,11 @@ def _open_video(media: MediaInfo, track: Track, work_dir: Path) -> SourceVideo:
         path, indexed = mended.path, mended.indexed
     if indexed.restarts:
         _refuse_joined(media)
+    doubtful = np.unique(indexed.row_frame[indexed.table.corrupt])
     direct = SourceVideo(
-        media, track, path, track.index, indexed.index, carries=indexed.table.carries
+        *(media, track, path, track.index, indexed.index),
+        carries=indexed.table.carries,
+        doubtful=tuple(doubtful[doubtful >= 0].tolist()),
     )
     if mended is not None:
         direct = replace(direct, mended=path, clock_changes=mended.changes)
