@@ -34,15 +34,8 @@ async def dry_run(
             )
             routes = await served.settle(None)
             stages = served.stages
-            aim, notes = await settle_aim(
-                request.options,
-                track,
-                decisions.encoder,
-                stages.encoding,
-                workshop.metrics,
-                workshop.films,
-                media.size_bytes,
-            )
+            options, encoder = request.options, decisions.encoder
+            aim, notes = await settle_aim(options, media, track, encoder, stages.encoding, workshop)
         async with reporter.stage(Stage.DETECTION):
             on_progress = reporter.progress(Stage.DETECTION, len(video.index))
             analysis = await stages.detection.analyze(video, request.options, on_progress)

@@ -1,6 +1,6 @@
 """What a job aims at: a quality for the whole film, or one CRF; and what is measured of it.
 
-    aim, notes = await settle_aim(options, track, encoder, encoding, metrics)
+    aim, notes = await settle_aim(options, media, track, encoder, encoding, workshop)
     aim.goal            # None: every segment gets the CRF that was asked for
     aim.measuring(1920, 800)
 
@@ -12,11 +12,12 @@ refused. VMAF has no model for HDR: there nothing is steered, and XPSNR is what 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from drapto.core.errors import MissingToolError, UsageError
 from drapto.core.interfaces import Encoder, EncodingService, QualityMetric
 from drapto.core.job import EncodeOptions
-from drapto.core.media import DynamicRange, Track
+from drapto.core.media import DynamicRange, MediaInfo, Track
 from drapto.core.quality import Measuring, Metric
 from drapto.core.workshop import FilmMemory, Metrics
 from drapto.services.encoding.learnt_films import prior_from
@@ -29,6 +30,16 @@ LARGEST_BY_DEFAULT = 1920 * 1088
 
 # One frame of so many is measured (docs/target-quality.md says what each costs and misses).
 EVERY_POOLED, EVERY_STRICT = 7, 3
+
+
+class Measures(Protocol):
+    """The part of a `Workshop` that this needs."""
+
+    @property
+    def metrics(self) -> Metrics: ...
+
+    @property
+    def films(self) -> FilmMemory: ...
 
 
 @dataclass(frozen=True)
@@ -51,12 +62,11 @@ class Aim:
 
 async def settle_aim(
     options: EncodeOptions,
+    media: MediaInfo,
     track: Track,
     encoder: Encoder,
     encoding: EncodingService,
-    metrics: Metrics,
-    films: FilmMemory,
-    source_bytes: int,
+    workshop: Measures,
 ) -> tuple[Aim | None, tuple[str, ...]]:
     """The aim, None for a plain encode at one CRF, and what the user has to know of it.
 
@@ -79,16 +89,16 @@ async def settle_aim(
     hdr = track.color.dynamic_range is not DynamicRange.SDR
     metric = Metric.XPSNR if hdr else Metric.VMAF
     try:
-        usable = await metrics.usable(metric, neg=options.vmaf_neg and not hdr)
+        usable = await workshop.metrics.usable(metric, neg=options.vmaf_neg and not hdr)
     except MissingToolError as missing:
         if by_number or options.measure or options.strict:
             raise
         return None, (f"No VMAF is aimed at: {missing.message}",)
-    goal = _goal(options, target, source_bytes)
+    goal = _goal(options, target, media.size_bytes)
     if goal is None:
         return Aim(usable, None), notes
     model = usable.model_for(track.width or 0, track.height or 0)
-    known = await films.recall(preset=options.preset, model=model)
+    known = await workshop.films.recall(preset=options.preset, model=model)
     return Aim(usable, goal, prior_from(known, options.preset)), notes
 
 

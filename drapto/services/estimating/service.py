@@ -80,9 +80,8 @@ class FilmEstimator:
         track = reader.main_video(media, options.video_stream)
         decisions = decide_tracks(request, media, track)
         aim, notes = await settle_aim(
-            options, track, decisions.encoder, self._encoding,
-            self._workshop.metrics, self._workshop.films, media.size_bytes,
-        )  # fmt: skip
+            options, media, track, decisions.encoder, self._encoding, self._workshop
+        )
         async with self._workshop.store.scratch() as scratch:
             video = await reader.open_video(media, track, scratch)
             sizes = await self._tools.sizer.of(media, video)

@@ -60,15 +60,8 @@ async def probe(job: JobContext) -> tuple[SourceVideo, TrackDecisions]:
 
 async def _decide(job: JobContext, track: Track) -> TrackDecisions:
     decisions = decide_tracks(job.request, job.media, track)
-    aim, notes = await settle_aim(
-        job.request.options,
-        track,
-        decisions.encoder,
-        job.stages.encoding,
-        job.workshop.metrics,
-        job.workshop.films,
-        job.media.size_bytes,
-    )
+    options, encoder, encoding = job.request.options, decisions.encoder, job.stages.encoding
+    aim, notes = await settle_aim(options, job.media, track, encoder, encoding, job.workshop)
     for note in notes:
         job.reporter.warn(note)
     return replace(decisions, aim=aim)

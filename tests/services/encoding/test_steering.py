@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from drapto.core.errors import MissingToolError, UsageError
 from drapto.core.film_memory import RememberedAttempt, RememberedFilm, RememberedSegment
 from drapto.core.interfaces import QualityMetric
 from drapto.core.job import EncodeOptions
-from drapto.core.media import ColorInfo, Track, TrackKind
+from drapto.core.media import ColorInfo, MediaInfo, Track, TrackKind
 from drapto.core.quality import Metric, Pool
 from drapto.infrastructure.ffmpeg.metrics import metric_for
 from drapto.services.encoding.learnt_films import prior_from
@@ -52,6 +54,12 @@ class Remembered:
         raise AssertionError("nothing has been finished")
 
 
+@dataclass(frozen=True)
+class Machine:
+    metrics: Measurable
+    films: Remembered
+
+
 def track(color: ColorInfo = SDR, width: int = 1920, height: int = 1080) -> Track:
     return Track(
         index=0,
@@ -75,12 +83,11 @@ async def settled(
 ) -> tuple[Aim | None, tuple[str, ...]]:
     return await settle_aim(
         EncodeOptions(**options),
+        MediaInfo(path=Path("in.mkv"), format_name="matroska", size_bytes=SOURCE_BYTES),
         of or track(),
         encoder or SvtAv1(),
         encoding(None, None),  # type: ignore[arg-type]
-        Measurable(can=can),
-        Remembered(*films),
-        SOURCE_BYTES,
+        Machine(Measurable(can=can), Remembered(*films)),
     )
 
 
@@ -91,6 +98,12 @@ async def test_sdr_up_to_1080p_is_brought_to_95() -> None:
     assert (aim.goal.target, aim.goal.pool, aim.goal.lowest_scene) == (95.0, Pool.MEAN, 89.0)
     assert aim.measuring(1920, 800).model == "vmaf_v0.6.1"
     assert not notes
+
+
+async def test_vmaf_neg_is_aimed_at_and_measured_with() -> None:
+    aim, _ = await settled(vmaf_neg=True)
+    assert aim is not None
+    assert aim.measuring(1920, 800).model == "vmaf_v0.6.1neg"
 
 
 @pytest.mark.parametrize(
