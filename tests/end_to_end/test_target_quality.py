@@ -15,6 +15,7 @@ from drapto.core.manifest import Manifest
 from tests.end_to_end.disturbing import encode as disturbed
 from tests.end_to_end.program import drapto
 from tests.media import clips
+from tests.media.corpus.recipes import picture, tone
 
 # One worker: then the same film is always encoded in the same order.
 SHORT: dict[str, Any] = {"preset": 13, "min_segment_s": 0.5, "max_segment_s": 1.0, "workers": 1}
@@ -142,6 +143,21 @@ async def test_an_output_that_saves_too_little_is_given_up(film: Path, tmp_path:
                   "--max-size-percent", "0.5")  # fmt: skip
     assert done.returncode == 6
     assert "the source stays as it is" in done.stderr
+
+
+async def test_sound_counts_for_the_size_that_is_allowed(tmp_path: Path) -> None:
+    source = picture("loud.mkv", "-c:a", "pcm_s16le", sound=tone(1))(tmp_path)
+    output, percent = tmp_path / "out.mkv", 60.0
+    options: dict[str, Any] = {"crf": 63.0, "audio": "copy"}
+    _, manifest = await encode(source, output, **options)
+    video = sum(segment.size_bytes for segment in manifest.segments)
+    allowed = source.stat().st_size * percent / 100
+    assert video < allowed < output.stat().st_size, "the test tests nothing"
+
+    again = tmp_path / "again.mkv"
+    with pytest.raises(NoSavingError):
+        await encode(source, again, max_size_percent=percent, **options)
+    assert not again.exists()
 
 
 def test_in_a_batch_a_file_without_a_saving_is_skipped(film: Path, tmp_path: Path) -> None:

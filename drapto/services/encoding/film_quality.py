@@ -3,43 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from drapto.core.quality import FilmQuality, Measuring, Pool, SegmentQuality, SingleCrf, film_of
+from drapto.core.errors import QualityMissedError
+from drapto.core.film_memory import RememberedFilm
+from drapto.core.quality import FilmQuality, Measuring, Pool, SingleCrf, film_of
 from drapto.core.segments import EncodedSegment
+from drapto.services.encoding.learnt_films import remembered
+from drapto.services.encoding.longest_first import LongestFirst
+from drapto.services.encoding.steered_tasks import SteeredTasks
 from drapto.services.encoding.target_quality import Controller, Outcome, single_crf
 
 
-def measured_film(measuring: Measuring, segments: Sequence[EncodedSegment]) -> FilmQuality | None:
-    """Of a film that was only measured; None unless every segment was."""
-    film = _pooled(segments)
-    if film is None:
-        return None
-    return FilmQuality(measuring=measuring, film=film, video_bytes=_bytes(segments))
+@dataclass(frozen=True)
+class Judgement:
+    quality: FilmQuality | None = None  # None: not every segment was measured
+    remembered: RememberedFilm | None = None  # what later films can learn; None: nothing steered
+    notes: tuple[str, ...] = ()  # what the user has to know
 
 
-def steered_film(
-    measuring: Measuring,
+def judge(
+    queue: LongestFirst | SteeredTasks,
     segments: Sequence[EncodedSegment],
-    control: Controller,
-    outcome: Outcome,
-) -> FilmQuality | None:
-    """Of a film that was brought to a target: also what one CRF would have taken for as much."""
-    film = _pooled(segments)
-    if film is None:
+    preset: int,
+    measuring: Measuring | None,
+) -> Judgement:
+    """Of finished segments that came out of `queue`. Errors: QualityMissedError, where every
+    segment had to reach the target and one did not."""
+    if measuring is None:
+        return Judgement()
+    measured = _measured_film(measuring, segments)
+    if isinstance(queue, LongestFirst):
+        return Judgement(measured)
+    outcome = queue.outcome
+    assert outcome is not None
+    if queue.control.goal.strict and not outcome.reached:
+        raise QualityMissedError(
+            f"The quality that --strict asks for was not reached. {' '.join(outcome.notes)}",
+            hint="Without --strict the best that can be had is taken.",
+        )
+    return Judgement(
+        measured and _steered_film(measured, queue.control, outcome),
+        remembered(queue.control, preset, measuring.model),
+        outcome.notes,
+    )
+
+
+def _measured_film(measuring: Measuring, segments: Sequence[EncodedSegment]) -> FilmQuality | None:
+    parts = [(done.frames, done.quality) for done in segments if done.quality is not None]
+    if not parts or len(parts) < len(segments):
         return None
+    video_bytes = sum(done.size_bytes for done in segments)
+    return FilmQuality(measuring=measuring, film=film_of(parts), video_bytes=video_bytes)
+
+
+def _steered_film(film: FilmQuality, control: Controller, outcome: Outcome) -> FilmQuality:
+    """Also what was aimed at, and what one CRF would have taken for as much."""
     goal = control.goal
     got = {Pool.MEAN: outcome.mean, Pool.HARMONIC: outcome.harmonic, Pool.P5: outcome.p5}[goal.pool]
     crf, video_bytes = single_crf(control.curves, goal.pool, got, control.pixels)
-    return FilmQuality(
-        measuring=measuring,
-        film=film,
-        video_bytes=_bytes(segments),
-        target=goal.target,
-        pool=goal.pool,
-        reached=outcome.reached,
-        extra_frames=outcome.extra_frames,
-        single_crf=SingleCrf(crf=crf, video_bytes=video_bytes),
-        notes=outcome.notes,
+    return film.model_copy(
+        update={
+            "target": goal.target,
+            "pool": goal.pool,
+            "reached": outcome.reached,
+            "extra_frames": outcome.extra_frames,
+            "single_crf": SingleCrf(crf=crf, video_bytes=video_bytes),
+            "notes": outcome.notes,
+        }
     )
 
 
@@ -50,12 +81,3 @@ def mean_crf(segments: Sequence[EncodedSegment], otherwise: float) -> float:
     if not frames:
         return otherwise
     return round(sum(frames * crf for frames, crf in known) / frames * 4) / 4
-
-
-def _bytes(segments: Sequence[EncodedSegment]) -> int:
-    return sum(done.size_bytes for done in segments)
-
-
-def _pooled(segments: Sequence[EncodedSegment]) -> SegmentQuality | None:
-    parts = [(done.frames, done.quality) for done in segments if done.quality is not None]
-    return film_of(parts) if parts and len(parts) == len(segments) else None

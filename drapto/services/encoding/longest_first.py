@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import anyio
 
-from drapto.core.segments import SegmentTask
+from drapto.core.segments import EncodedSegment, SegmentTask
 
 
 class LongestFirst:
@@ -44,6 +44,10 @@ class LongestFirst:
                 return None
             await self._changed.wait()
         return heapq.heappop(self._heap)[2]
+
+    def finished(self, done: EncodedSegment) -> EncodedSegment:
+        """The encode to keep of that segment: there is no other."""
+        return done
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, anyio.Event()

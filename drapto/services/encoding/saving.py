@@ -13,6 +13,13 @@ def largest_output(options: EncodeOptions, source_bytes: int) -> int | None:
     return None if percent is None else int(source_bytes * percent / 100)
 
 
+def require_saving(options: EncodeOptions, source_bytes: int, output_bytes: int) -> None:
+    """Of the output, or of as much of it as there is. Errors: NoSavingError."""
+    allowed = largest_output(options, source_bytes)
+    if allowed is not None and output_bytes > allowed:
+        raise no_saving(output_bytes, allowed)
+
+
 def no_saving(expected_bytes: int, allowed_bytes: int) -> NoSavingError:
     return NoSavingError(
         f"No saving: the output would have {size(expected_bytes)} or more, and --max-size-percent "

@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 
 from drapto.core.analysis import Scene
 from drapto.core.entries import Discarded, SegmentDone
-from drapto.core.errors import QualityMissedError, SegmentFailedError, one_error
+from drapto.core.errors import SegmentFailedError, one_error
 from drapto.core.events import (
     SegmentFinished,
     SegmentProgress,
@@ -33,10 +33,9 @@ from drapto.core.segments import EncodedSegment, Segment
 from drapto.core.source import SourceVideo
 from drapto.core.tracks import MuxPlan
 from drapto.core.words import count
-from drapto.services.encoding.film_quality import measured_film, steered_film
-from drapto.services.encoding.learnt_films import remembered
+from drapto.services.encoding.film_quality import judge
 from drapto.services.encoding.longest_first import LongestFirst
-from drapto.services.encoding.saving import largest_output, no_saving
+from drapto.services.encoding.saving import require_saving
 from drapto.services.encoding.steered_tasks import SteeredTasks
 from drapto.services.encoding.target_quality import Controller
 from drapto.services.encoding.tasks import make_tasks
@@ -195,7 +194,10 @@ class Encoders:
         self._queue.close()
         await self._idle.wait()
         wall_s = time.monotonic() - self._started_s
-        quality = self._quality(plan)
+        segments_done = list(self._job.state.checkpoint.segments.values())
+        judged = judge(self._queue, segments_done, plan.settings.preset, plan.measuring)
+        for note in judged.notes:
+            self._job.reporter.warn(note)
         self._job.reporter.emit(
             StageFinished(
                 job=self._job.reporter.job,
@@ -204,30 +206,7 @@ class Encoders:
                 detail=count(len(segments), "segment"),
             )
         )
-        return EncodingOutcome(self._frames_done, wall_s, quality, self._film(plan))
-
-    def _film(self, plan: VideoPlan) -> RememberedFilm | None:
-        if isinstance(self._queue, LongestFirst) or plan.measuring is None:
-            return None
-        return remembered(self._queue.control, plan.settings.preset, plan.measuring.model)
-
-    def _quality(self, plan: VideoPlan) -> FilmQuality | None:
-        """What the film has become. Errors: QualityMissedError."""
-        done = list(self._job.state.checkpoint.segments.values())
-        if plan.measuring is None:
-            return None
-        if isinstance(self._queue, LongestFirst):
-            return measured_film(plan.measuring, done)
-        outcome = self._queue.outcome
-        assert outcome is not None
-        for note in outcome.notes:
-            self._job.reporter.warn(note)
-        if self._queue.control.goal.strict and not outcome.reached:
-            raise QualityMissedError(
-                f"The quality that --strict asks for was not reached. {' '.join(outcome.notes)}",
-                hint="Without --strict the best that can be had is taken.",
-            )
-        return steered_film(plan.measuring, done, self._queue.control, outcome)
+        return EncodingOutcome(self._frames_done, wall_s, judged.quality, judged.remembered)
 
     async def _run(self, plan: VideoPlan) -> None:
         try:
@@ -265,15 +244,17 @@ class Encoders:
         )
 
     async def _on_done(self, done: EncodedSegment) -> None:
-        reporter, checkpoint = self._job.reporter, self._job.state.checkpoint
-        before = checkpoint.segments.get(done.segment.index)
-        best = done if isinstance(self._queue, LongestFirst) else self._queue.finished(done)
+        reporter = self._job.reporter
+        before = self._job.state.checkpoint.segments.get(done.segment.index)
+        best = self._queue.finished(done)
         await self._job.state.record(SegmentDone(encoded=done, kept=best is done))
         if before is not None and before.path != done.path:
             (before if best is done else done).path.unlink(missing_ok=True)
         self._frames_done += done.frames
         reporter.resumable = True
-        self._refuse_growth()
+        checkpoint = self._job.state.checkpoint
+        so_far = sum(one.size_bytes for one in checkpoint.segments.values())
+        require_saving(self._job.request.options, self._job.media.size_bytes, so_far)
         reporter.emit(
             SegmentFinished(
                 job=reporter.job,
@@ -287,15 +268,7 @@ class Encoders:
                 crf=done.crf,
                 quality=None if done.quality is None else round(done.quality.mean, 3),
                 encodes=sum(
-                    other.segment.index == done.segment.index
-                    for other in self._job.state.checkpoint.attempts
+                    other.segment.index == done.segment.index for other in checkpoint.attempts
                 ),
             )
         )
-
-    def _refuse_growth(self) -> None:
-        """What is finished may already be more than is allowed. Errors: NoSavingError."""
-        allowed = largest_output(self._job.request.options, self._job.media.size_bytes)
-        done = self._job.state.checkpoint.segments.values()
-        if allowed is not None and (so_far := sum(one.size_bytes for one in done)) > allowed:
-            raise no_saving(so_far, allowed)

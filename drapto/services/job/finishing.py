@@ -20,7 +20,6 @@ from drapto.core.segments import EncodedSegment
 from drapto.core.tracks import MuxPlan
 from drapto.core.words import count, size
 from drapto.services.encoding.film_quality import mean_crf
-from drapto.services.encoding.saving import largest_output, no_saving
 from drapto.services.encoding.tasks import source_pts
 from drapto.services.job.analysing import Analysed
 from drapto.services.job.context import JobContext
@@ -28,12 +27,12 @@ from drapto.services.validation.attested import with_attested_video, with_video_
 from drapto.services.validation.service import Validator, tracks_to_read
 
 
-async def assemble(job: JobContext, analysed: Analysed, mux: MuxPlan) -> None:
+async def assemble(job: JobContext, analysed: Analysed, mux: MuxPlan) -> AssemblyDone:
     """Join segments and tracks. Errors: SegmentFailedError, ProcessFailedError, ResourceError,
     StateError."""
     await job.state.enter(JobState.ASSEMBLING)
     if job.state.checkpoint.assembly is not None:
-        return
+        return job.state.checkpoint.assembly
     place, tracks = job.place, job.workshop.tracks
     async with job.reporter.stage(Stage.ASSEMBLY) as report:
         done = job.state.checkpoint.segments
@@ -63,15 +62,11 @@ async def assemble(job: JobContext, analysed: Analysed, mux: MuxPlan) -> None:
         )
         await _require_unchanged_sound(job)
         video.path.unlink()
-        size_bytes = out.stat().st_size
-        await job.state.record(
-            AssemblyDone(
-                assembled=assembled,
-                size_bytes=size_bytes,
-                digest=await job.workshop.store.digest(out),
-            )
-        )
-        report.detail = f"{count(len(mux.tracks) + 1, 'track')}, {size(size_bytes)}"
+        digest = await job.workshop.store.digest(out)
+        assembly = AssemblyDone(assembled=assembled, size_bytes=out.stat().st_size, digest=digest)
+        await job.state.record(assembly)
+        report.detail = f"{count(len(mux.tracks) + 1, 'track')}, {size(assembly.size_bytes)}"
+    return assembly
 
 
 async def _discard_spoilt(job: JobContext, segments: Sequence[EncodedSegment]) -> None:
@@ -103,13 +98,10 @@ async def _require_unchanged_sound(job: JobContext) -> None:
 async def validate(
     job: JobContext, analysed: Analysed, mux: MuxPlan, quality: FilmQuality | None
 ) -> Manifest:
-    """Read the finished file back and compare. Errors: ValidationFailedError, NoSavingError."""
+    """Read the finished file back and compare. Errors: ValidationFailedError."""
     await job.state.enter(JobState.VALIDATING)
     assembly = job.state.checkpoint.assembly
     assert assembly is not None
-    allowed = largest_output(job.request.options, job.media.size_bytes)
-    if allowed is not None and assembly.size_bytes > allowed:
-        raise no_saving(assembly.size_bytes, allowed)
     earlier = await job.place.read_manifest() if job.state.checkpoint.validated else None
     if earlier is not None:
         return earlier

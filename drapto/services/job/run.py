@@ -19,6 +19,7 @@ from drapto.core.errors import (
 from drapto.core.events import LeaksFound
 from drapto.core.job import EncodeResult
 from drapto.core.state import Fresh, JobIdentity, Resumed, may_be_published
+from drapto.services.encoding.saving import require_saving
 from drapto.services.job.analysing import analyse, probe
 from drapto.services.job.context import JobContext
 from drapto.services.job.encoders import encoders_of
@@ -86,7 +87,8 @@ async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> 
         encoded = await encoders.finish(
             analysed.video, analysed.segments, analysed.analysis.measured_scenes, analysed.plan
         )
-    await assemble(job, analysed, encoders.mux)
+    assembly = await assemble(job, analysed, encoders.mux)
+    require_saving(job.request.options, job.media.size_bytes, assembly.size_bytes)
     manifest = await validate(job, analysed, encoders.mux, encoded.quality)
     if not published:
         await require_unchanged_source(job)
