@@ -29,7 +29,7 @@ from drapto.core.words import count
 from drapto.infrastructure.ffmpeg.frames import build_index
 from drapto.infrastructure.ffmpeg.probe import main_video, probe_file
 
-_EARLIER_S = 10.0  # decoding starts at least this much earlier
+EARLIER_S = 10.0  # so far a decoder that began in a damaged place has come to itself
 _RGB = ("gbr", "rgb")
 # What `scale` converts between; others are compared as they are coded.
 _MATRICES = ("bt709", "bt470bg", "smpte170m", "smpte240m", "fcc", "bt2020nc")
@@ -106,12 +106,14 @@ class Footage:
             return None
         return FieldStretch.of(self.coded, self.index, self.work, start, end)
 
-    def seek_s(self, start: int, end: int) -> float | None:
-        """Where to begin decoding for frames [start, end); None: at the beginning."""
+    def seek_s(self, start: int, end: int, *, earlier_s: float | None = None) -> float | None:
+        """Where to begin decoding for frames [start, end), at least `earlier_s` (10 s) before them;
+        None: at the beginning."""
+        earlier_s = EARLIER_S if earlier_s is None else earlier_s
         fields = self.fields(start, end)
         if fields is None or self.coded is None:
-            return _seek_s(self.index, start)
-        return _seek_s(self.coded, fields.begins_at)
+            return _seek_s(self.index, start, earlier_s)
+        return _seek_s(self.coded, fields.begins_at, earlier_s)
 
     @property
     def picture(self) -> tuple[int, int]:
@@ -174,13 +176,13 @@ async def output_footage(path: Path) -> Footage:
     return await anyio.to_thread.run_sync(look)
 
 
-def _seek_s(index: FrameIndex, start: int) -> float | None:
-    """The time of a key frame well before `start`, None for the beginning.
+def _seek_s(index: FrameIndex, start: int, earlier_s: float) -> float | None:
+    """The time of a key frame before `start`, None for the beginning.
 
     One key frame earlier than needed: in some containers a seek lands behind its aim.
     """
     key = index.key_before(index.key_before(start) - 1) if index.key_before(start) > 0 else 0
-    while key > 0 and index.time_s(start) - index.time_s(key) < _EARLIER_S:
+    while key > 0 and index.time_s(start) - index.time_s(key) < earlier_s:
         key = index.key_before(key - 1)
     return index.time_s(key) if key > 0 else None
 

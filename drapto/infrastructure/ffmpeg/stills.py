@@ -120,7 +120,8 @@ class StillPairs:
             *_turned(side.track),
         ]
         said = ""
-        for seek_s in dict.fromkeys((_seek_s(side.footage, frame), None)):
+        near_s = side.footage.seek_s(frame, frame + 1, earlier_s=0)
+        for seek_s in dict.fromkeys((near_s, None)):
             with tempfile.TemporaryDirectory(prefix="still-", dir=self._scratch) as folder:
                 file = Path(folder) / "still.jpg"
                 command = still_command(self._ffmpeg, side.footage, steps, file, seek_s)
@@ -156,18 +157,6 @@ def _refuse_changed(name: str, path: Path, size_bytes: int) -> None:
             f"The {name} {path} has changed: it has {found} bytes, and had {size_bytes} when it "
             "was compared."
         )
-
-
-def _seek_s(footage: Footage, frame: int) -> float | None:
-    """The time of a key frame before what is needed of the decoder; None for the beginning.
-
-    One key frame earlier than needed: in some containers a seek lands behind its aim.
-    """
-    fields = footage.fields(frame, frame + 1)
-    index = footage.index if footage.coded is None else footage.coded
-    key = index.key_before(frame if fields is None else fields.begins_at)
-    key = index.key_before(key - 1) if key > 0 else 0
-    return index.time_s(key) if key > 0 else None
 
 
 def _upright_size(settings: VideoSettings) -> tuple[int, int]:
