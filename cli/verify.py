@@ -12,59 +12,49 @@ if TYPE_CHECKING:
     from cli.runtime import Stop
 
 
+Output = Annotated[str, typer.Argument(metavar="OUTPUT", hidden=True)]
+MetricName = Annotated[str | None, typer.Option(
+    "--metric", metavar="vmaf|xpsnr|ssim", show_default=False, rich_help_panel=OUTPUT,
+    help="What to measure. (default: vmaf, for HDR xpsnr)",
+)]  # fmt: skip
+EveryFrame = Annotated[bool, typer.Option(
+    "--every-frame", metavar="", rich_help_panel=OUTPUT,
+    help="VMAF of every frame. (default: of every third; the other metrics always look at all)",
+)]  # fmt: skip
+Neg = Annotated[bool, typer.Option(
+    "--neg", metavar="", rich_help_panel=OUTPUT,
+    help="Take the VMAF model that sharpening cannot please.",
+)]  # fmt: skip
+Crop = Annotated[str | None, typer.Option(
+    "--crop", metavar="auto|off|W:H:X:Y", show_default=False, rich_help_panel=PICTURE,
+    help="Which part of INPUT the output shows. (default: auto, what Drapto cut off when it made "
+    "OUTPUT; nothing where it did not)",
+)]  # fmt: skip
+Deinterlace = Annotated[str | None, typer.Option(
+    "--deinterlace", metavar="auto|off|bwdif|bob|ivtc", show_default=False,
+    rich_help_panel=PICTURE,
+    help="How fields were put together. (default: auto, as Drapto did when it made OUTPUT; not at "
+    "all where it did not)",
+)]  # fmt: skip
+VideoStream = Annotated[int | None, typer.Option(
+    "--video-stream", metavar="N", min=0, show_default=False, rich_help_panel=PICTURE,
+    help="Which video stream of INPUT, counted from 0. (default: the one that was encoded, or the "
+    "main one)",
+)]  # fmt: skip
+
+
 def verify(
     source: Source,
-    output: Annotated[str, typer.Argument(metavar="OUTPUT", hidden=True)],
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            "--metric", metavar="vmaf|xpsnr|ssim", show_default=False,
-            help="What to measure. (default: vmaf, for HDR xpsnr)", rich_help_panel=OUTPUT,
-        ),
-    ] = None,
-    every_frame: Annotated[
-        bool,
-        typer.Option(
-            "--every-frame", metavar="", rich_help_panel=OUTPUT,
-            help="VMAF of every frame. (default: of every third; the other metrics always look at "
-            "all)",
-        ),
-    ] = False,
-    neg: Annotated[
-        bool,
-        typer.Option(
-            "--neg", metavar="", rich_help_panel=OUTPUT,
-            help="Take the VMAF model that sharpening cannot please.",
-        ),
-    ] = False,
-    crop: Annotated[
-        str | None,
-        typer.Option(
-            "--crop", metavar="auto|off|W:H:X:Y", show_default=False, rich_help_panel=PICTURE,
-            help="Which part of INPUT the output shows. (default: auto, what Drapto cut off when "
-            "it made OUTPUT; nothing where it did not)",
-        ),
-    ] = None,
-    deinterlace: Annotated[
-        str | None,
-        typer.Option(
-            "--deinterlace", metavar="auto|off|bwdif|bob|ivtc", show_default=False,
-            rich_help_panel=PICTURE,
-            help="How fields were put together. (default: auto, as Drapto did when it made OUTPUT; "
-            "not at all where it did not)",
-        ),
-    ] = None,
-    video_stream: Annotated[
-        int | None,
-        typer.Option(
-            "--video-stream", metavar="N", min=0, show_default=False, rich_help_panel=PICTURE,
-            help="Which video stream of INPUT, counted from 0. (default: the one that was encoded, "
-            "or the main one)",
-        ),
-    ] = None,
+    output: Output,
+    metric: MetricName = None,
+    every_frame: EveryFrame = False,
+    neg: Neg = False,
+    crop: Crop = None,
+    deinterlace: Deinterlace = None,
+    video_stream: VideoStream = None,
     config: ConfigFile = None,
     json_object: JsonFlag = False,
-) -> int:  # fmt: skip
+) -> int:
     """Measure the quality of OUTPUT against INPUT, frame by frame, whoever made it.
 
     Both must have the same frames and show the same picture: the exit code is 3 if they do not.
