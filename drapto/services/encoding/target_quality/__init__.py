@@ -9,7 +9,8 @@ from drapto.services.encoding.target_quality.curves import Prior
 from drapto.services.encoding.target_quality.film import Attempt, Piece, complexity
 from drapto.services.encoding.target_quality.goal import Goal
 from drapto.services.encoding.target_quality.learning import FinishedFilm, learnt
-from drapto.services.encoding.target_quality.ordinary import ORDINARY, ordinary
+from drapto.services.encoding.target_quality.ordinary import ORDINARY
+from drapto.services.encoding.target_quality.presets import ordinary
 from drapto.services.encoding.target_quality.single import single_crf
 from drapto.services.encoding.target_quality.steps import (
     Done,
