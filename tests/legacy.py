@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
+from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.infrastructure.scripts import ScriptDirectory
 from drapto.services.legacy.adapter import Scripts
 from drapto.services.legacy.contract import PACKAGED_SCRIPTS
@@ -35,3 +37,14 @@ def foreign(directory: Path, *, deadline_s: float = 60, **texts: str) -> Scripts
         (home / stage).chmod(0o755)
     runner = ScriptDirectory(home, deadline_s=deadline_s)
     return Scripts(runner, ffmpeg=find_ffmpeg(), work_dir=directory / "legacy work")
+
+
+def echoing(text: str) -> str:
+    """A script that only prints this."""
+    return f"#!/bin/sh\ncat <<'EOT'\n{text}\nEOT\n"
+
+
+async def opened(path: Path, directory: Path) -> SourceVideo:
+    reader = PyAvReader()
+    media = await reader.probe(path)
+    return await reader.open_video(media, media.tracks[0], directory)
