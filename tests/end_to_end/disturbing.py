@@ -102,6 +102,14 @@ def _encode_here(source: Path, output: Path, *options: str | Path, **env: str) -
     return Ended(done.returncode, done.stderr, tuple(events_of(done)), acted=False)
 
 
+def encode_here(source: Path, output: Path, *options: str | Path, **env: str) -> Ended:
+    """As `encode`, but nothing is done to it, so it needs no process of its own: `drapto_here`."""
+    done = drapto_here("encode", source, output, *QUICK, "--json", *options, **env)
+    assert "Traceback" not in done.stderr
+    assert processes_about(output) == []
+    return Ended(done.returncode, done.stderr, tuple(events_of(done)), acted=False)
+
+
 def contents(path: Path) -> str:
     """A hash for every stream of a file, container and all its random numbers aside."""
     argv = [str(find_ffmpeg()), "-v", "error", "-i", str(path), "-map", "0", "-c", "copy"]

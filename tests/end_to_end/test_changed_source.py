@@ -8,12 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.disturbing import (
-    beside,
-    contents,
-    encode,
-    stage_begins,
-)
+from tests.end_to_end.disturbing import beside, contents, encode, encode_here, stage_begins
 
 
 def test_source_that_was_modified_between_two_runs_starts_afresh_and_says_so(
@@ -22,7 +17,7 @@ def test_source_that_was_modified_between_two_runs_starts_afresh_and_says_so(
     finished = lambda event: event["event"] == "segment_finished"  # noqa: E731
     assert encode(source, output, when=finished, then=lambda p: p.kill()).acted
     os.utime(source)
-    done = encode(source, output)
+    done = encode_here(source, output)
     assert done.code == 0, done.stderr
     assert [said[:38] for said in done.warnings] == ["Started afresh: The source was modified"[:38]]
     assert done.result["resumed_segments"] == 0
@@ -47,7 +42,7 @@ def test_source_that_is_deleted_while_it_is_encoded_is_the_reason_given(
     assert "Error: " in done.stderr
     assert "out.mkv" not in beside(output)
     shutil.copy2(film, source)
-    assert encode(source, output).code == 0
+    assert encode_here(source, output).code == 0
     assert contents(output) == undisturbed
     assert beside(output) == ["out.mkv"]
 

@@ -10,11 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.disturbing import (
-    contents,
-    encode,
-    work_dir,
-)
+from tests.end_to_end.disturbing import contents, encode, encode_here, work_dir
 
 
 @dataclass(frozen=True)
@@ -109,7 +105,7 @@ def test_damaged_work_is_found_named_and_made_again(
 ) -> None:
     finished = len(left.segments())
     expected = damage(left)
-    done = encode(film, left.output)
+    done = encode_here(film, left.output)
     assert done.code == 0, done.stderr
     assert len(done.warnings) == len(expected)
     for said, start in zip(done.warnings, expected, strict=True):
@@ -125,7 +121,7 @@ def test_torn_last_line_of_the_journal_costs_one_segment(
     finished = len(left.segments())
     journal.write_bytes(journal.read_bytes()[:-40])
     lost = finished - len([e for e in journal.read_text().splitlines() if "segment_done" in e[:60]])
-    done = encode(film, left.output)
+    done = encode_here(film, left.output)
     assert done.code == 0, done.stderr
     assert done.warnings == []
     assert done.result["resumed_segments"] >= finished - 1
@@ -140,7 +136,7 @@ def test_journal_damaged_in_the_middle_is_not_used_and_that_is_said(
     lines = journal.read_text().splitlines(keepends=True)
     lines[3] = lines[3][:-30] + "\n"
     journal.write_text("".join(lines))
-    done = encode(film, left.output)
+    done = encode_here(film, left.output)
     assert done.code == 0, done.stderr
     (said,) = done.warnings
     assert said.startswith("Started afresh: ")
@@ -159,9 +155,9 @@ def test_segment_that_passes_for_another_is_made_again_by_the_run_after(
     for key in ("path", "size_bytes", "digest"):
         one[key], other[key] = other[key], one[key]
     journal.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
-    refused = encode(film, left.output)
+    refused = encode_here(film, left.output)
     assert refused.code == 1, refused.stderr
     assert "makes that segment anew" in refused.stderr
-    done = encode(film, left.output)
+    done = encode_here(film, left.output)
     assert done.code == 0, done.stderr
     assert contents(left.output) == undisturbed

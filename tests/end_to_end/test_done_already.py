@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.disturbing import Ended, encode, work_dir
+from tests.end_to_end.disturbing import Ended, encode_here, work_dir
 from tests.end_to_end.program import QUICK, drapto
 from tests.media import clips
 
@@ -20,7 +20,7 @@ def source(tmp_path: Path) -> Path:
 def output(tmp_path: Path, source: Path) -> Path:
     """Encoded once, with everything kept."""
     output = tmp_path / "out.mkv"
-    assert encode(source, output, "--keep-work").code == 0
+    assert encode_here(source, output, "--keep-work").code == 0
     return output
 
 
@@ -33,7 +33,7 @@ def test_finished_job_is_said_to_be_done_and_its_output_stays(
     source: Path, output: Path, flags: list[str]
 ) -> None:
     before = output.read_bytes(), output.stat().st_mtime_ns
-    done = encode(source, output, "--keep-work", *flags)
+    done = encode_here(source, output, "--keep-work", *flags)
     assert done.code == 0, done.stderr
     assert done.warnings == [
         f"Nothing to do: an earlier run finished {output}, and it is unchanged since. To encode it "
@@ -58,7 +58,7 @@ def test_output_that_was_changed_is_replaced_from_the_finished_segments(
     whole = output.stat().st_size
     with output.open("ab") as file:
         file.write(b"x")
-    done = encode(source, output, "--keep-work", "--overwrite")
+    done = encode_here(source, output, "--keep-work", "--overwrite")
     assert done.code == 0, done.stderr
     assert not any(warning.startswith("Nothing to do") for warning in done.warnings)
     assert encoded_segments(done) == 0
@@ -67,7 +67,7 @@ def test_output_that_was_changed_is_replaced_from_the_finished_segments(
 
 def test_output_that_is_gone_is_made_again(source: Path, output: Path) -> None:
     output.unlink()
-    done = encode(source, output, "--keep-work")
+    done = encode_here(source, output, "--keep-work")
     assert done.code == 0, done.stderr
     assert not any(warning.startswith("Nothing to do") for warning in done.warnings)
     assert output.exists()
@@ -75,7 +75,7 @@ def test_output_that_is_gone_is_made_again(source: Path, output: Path) -> None:
 
 def test_no_resume_with_overwrite_encodes_again(source: Path, output: Path) -> None:
     before = output.stat().st_mtime_ns
-    done = encode(source, output, "--keep-work", "--no-resume", "--overwrite")
+    done = encode_here(source, output, "--keep-work", "--no-resume", "--overwrite")
     assert done.code == 0, done.stderr
     assert done.events[0]["resumed"] is False
     assert encoded_segments(done) == done.result["segments"] > 0
@@ -88,7 +88,7 @@ def test_no_resume_without_overwrite_is_refused_and_leaves_the_kept_work_alone(
     source: Path, output: Path
 ) -> None:
     journal = (work_dir(output) / "journal.jsonl").read_bytes()
-    done = encode(source, output, "--keep-work", "--no-resume")
+    done = encode_here(source, output, "--keep-work", "--no-resume")
     assert done.code == 2
     assert "--overwrite" in done.stderr
     assert (work_dir(output) / "journal.jsonl").read_bytes() == journal

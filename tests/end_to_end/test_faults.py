@@ -11,13 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.end_to_end.disturbing import (
-    Event,
-    beside,
-    contents,
-    encode,
-    stage_begins,
-)
+from tests.end_to_end.disturbing import Event, beside, contents, encode, encode_here, stage_begins
 from tests.end_to_end.program import QUICK, command, drapto, environment, processes_about
 from tests.media import clips
 
@@ -80,7 +74,7 @@ def test_signal_after_the_output_has_its_name_loses_nothing(
     if sent is signal.SIGTERM:
         assert done.code == 0, done.stderr
     else:
-        assert encode(film, output).code == 0
+        assert encode_here(film, output).code == 0
     assert beside(output) == ["out.mkv"]
     assert contents(output) == undisturbed
 
@@ -96,7 +90,7 @@ def test_signal_before_an_earlier_run_is_taken_up_keeps_what_it_has_finished(
         then=lambda process: process.terminate(),
     )
     assert (stopped.code, stopped.warnings) == (130, [])
-    done = encode(film, output)
+    done = encode_here(film, output)
     assert done.result["resumed_segments"] == done.result["segments"]
     assert contents(output) == undisturbed
 
@@ -133,7 +127,7 @@ def test_job_killed_in_any_stage_goes_on(
     killed = encode(film, output, when=stage_begins(stage), then=lambda p: p.kill())
     assert killed.acted
     assert not output.exists()
-    assert encode(film, output).code == 0
+    assert encode_here(film, output).code == 0
     assert contents(output) == undisturbed
     assert beside(output) == ["out.mkv"]
 
@@ -141,9 +135,9 @@ def test_job_killed_in_any_stage_goes_on(
 @pytest.mark.slow
 def test_job_killed_while_a_bare_stream_is_rewrapped_goes_on(tmp_path: Path, output: Path) -> None:
     source = clips.raw_h264(tmp_path)
-    assert encode(source, tmp_path / "whole.mkv").code == 0
+    assert encode_here(source, tmp_path / "whole.mkv").code == 0
     encode(source, output, when=stage_begins("probe"), then=lambda p: p.kill())
-    assert encode(source, output).code == 0
+    assert encode_here(source, output).code == 0
     assert contents(output) == contents(tmp_path / "whole.mkv")
 
 

@@ -13,21 +13,22 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.end_to_end.program import QUICK, drapto, events_of, processes_about, start
+from tests.end_to_end.program import QUICK, drapto, drapto_here, events_of, processes_about, start
 from tests.media import clips
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten seconds with five cuts: long enough to be killed in every stage."""
-    path, _ = clips.with_cuts(tmp_path_factory.mktemp("kills"))
+    scenes = tuple((picture, frames // 2) for picture, frames in clips.SCENES)
+    path, _ = clips.with_cuts(tmp_path_factory.mktemp("kills"), scenes, rate=12)
     return path
 
 
 @pytest.fixture(scope="module")
 def undisturbed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("undisturbed") / "out.mkv"
-    done = drapto("encode", source, output, *QUICK)
+    done = drapto_here("encode", source, output, *QUICK)
     assert done.returncode == 0, done.stderr
     return output
 
@@ -105,7 +106,7 @@ def assert_survives(
         if output.exists():  # the signal came after the end
             break
     before = finished_segments(work)
-    done = drapto("encode", source, output, *QUICK, "--json", "--work-dir", work)
+    done = drapto_here("encode", source, output, *QUICK, "--json", "--work-dir", work)
     if before or not output.exists():
         assert done.returncode == 0, done.stderr
         (finished,) = [e for e in events_of(done) if e["event"] == "job_finished"]
@@ -143,7 +144,7 @@ def test_interrupted_job_exits_130_and_can_go_on(
     entries = journal_of(work)
     assert entries[-1]["entry"] == "transition"
     assert entries[-1]["to"] == "interrupted"
-    done = drapto("encode", source, output, *QUICK, "--work-dir", work)
+    done = drapto_here("encode", source, output, *QUICK, "--work-dir", work)
     assert done.returncode == 0, done.stderr
     assert same_video(output, undisturbed)
 

@@ -15,6 +15,7 @@ from tests.end_to_end.disturbing import (
     beside,
     contents,
     encode,
+    encode_here,
     stage_begins,
     work_dir,
 )
@@ -36,7 +37,7 @@ def test_work_directory_that_is_deleted_meanwhile_is_the_reason_given(
     assert "Something removed it while the job was running" in done.stderr
     assert "cannot be removed" not in done.stderr
     assert beside(output) == []
-    assert encode(film, output).code == 0
+    assert encode_here(film, output).code == 0
     assert contents(output) == undisturbed
 
 
@@ -55,7 +56,7 @@ def test_output_that_appears_meanwhile_is_left_alone(
     assert "the same command goes on" not in done.stderr  # it would be refused
     assert output.read_text() == "precious"
     output.unlink()
-    done = encode(film, output)
+    done = encode_here(film, output)
     assert done.code == 0
     assert done.result["resumed_segments"] == done.result["segments"]
     assert contents(output) == undisturbed
@@ -71,7 +72,7 @@ def test_output_that_another_start_finishes_just_before_the_lock_is_taken_is_ref
         f'exec {find_ffmpeg()} "$@"\n'
     )
     late.chmod(0o755)
-    done = encode(film, output, DRAPTO_FFMPEG=str(late))
+    done = encode_here(film, output, DRAPTO_FFMPEG=str(late))
     assert done.code == 2
     assert "exists already" in done.stderr
     assert done.warnings == []
@@ -84,10 +85,10 @@ def test_refusal_keeps_what_an_earlier_run_has_finished(
 ) -> None:
     encode(film, output, when=stage_begins("assembly"), then=lambda process: process.kill())
     output.write_text("precious")
-    refused = encode(film, output)
+    refused = encode_here(film, output)
     assert (refused.code, refused.warnings) == (2, [])
     assert output.read_text() == "precious"
-    done = encode(film, output, "--overwrite")
+    done = encode_here(film, output, "--overwrite")
     assert done.result["resumed_segments"] == done.result["segments"]
     assert contents(output) == undisturbed
 
@@ -117,7 +118,7 @@ def test_published_file_is_a_success_wherever_the_manifest_cannot_be_kept(
     film: Path, output: Path, tmp_path: Path, undisturbed: str
 ) -> None:
     (tmp_path / "file").touch()
-    done = encode(film, output, DRAPTO_STATE_DIR=str(tmp_path / "file" / "state"))
+    done = encode_here(film, output, DRAPTO_STATE_DIR=str(tmp_path / "file" / "state"))
     assert done.code == 0, done.stderr
     assert done.warnings == ["The manifest could not be kept: its directory cannot be written to."]
     assert done.result["manifest"] is None
@@ -180,7 +181,7 @@ def test_disk_that_fills_up_is_named_and_the_next_run_ends_well(
     assert done.warnings == []
     assert not output.exists()
     (small_disk / "filler").unlink()
-    again = encode(film, output)
+    again = encode_here(film, output)
     assert again.code == 0, again.stderr
     assert contents(output) == undisturbed
     assert beside(output) == ["out.mkv"]
@@ -203,7 +204,7 @@ def test_output_on_a_full_disk_beside_a_work_directory_with_room(
     assert done.code == 1
     assert beside(output) == ["filler"]
     (small_disk / "filler").unlink()
-    assert encode(film, output, "--work-dir", work).code == 0
+    assert encode_here(film, output, "--work-dir", work).code == 0
     assert contents(output) == undisturbed
     assert list(work.iterdir()) == []
 
