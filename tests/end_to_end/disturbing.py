@@ -42,10 +42,6 @@ class Ended:
         return dict(finished["result"])
 
 
-def _never(_event: Event) -> bool:
-    return False
-
-
 def stage_begins(stage: str) -> Callable[[Event], bool]:
     return lambda event: event["event"] == "stage_started" and event["stage"] == stage
 
@@ -54,15 +50,13 @@ def encode(
     source: Path,
     output: Path,
     *options: str | Path,
-    when: Callable[[Event], bool] = _never,
+    when: Callable[[Event], bool] = lambda _event: False,
     then: Callable[[subprocess.Popen[str]], object] = lambda _process: None,
     prefix: Sequence[str] = (),
     open_files: int | None = None,
     **env: str,
 ) -> Ended:
     """`drapto encode --json`; when an event says so, something is done to it."""
-    if when is _never and not prefix and open_files is None:
-        return _encode_here(source, output, *options, **env)
 
     def limit() -> None:
         if open_files:
@@ -92,14 +86,6 @@ def encode(
     assert "Traceback" not in stderr
     assert processes_about(output) == []
     return Ended(code, stderr, tuple(events), acted)
-
-
-def _encode_here(source: Path, output: Path, *options: str | Path, **env: str) -> Ended:
-    """To its end, without a process of its own: nothing is done to it."""
-    done = drapto_here("encode", source, output, *QUICK, "--json", *options, **env)
-    assert "Traceback" not in done.stderr
-    assert processes_about(output) == []
-    return Ended(done.returncode, done.stderr, tuple(events_of(done)), acted=False)
 
 
 def encode_here(source: Path, output: Path, *options: str | Path, **env: str) -> Ended:

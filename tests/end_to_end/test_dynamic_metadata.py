@@ -177,7 +177,7 @@ def test_a_killed_job_goes_on_with_it(tmp_path: Path) -> None:
         then=lambda process: process.send_signal(signal.SIGKILL),
     )
     assert killed.acted and killed.code == -signal.SIGKILL
-    done = disturbing.encode(source, output, *options)
+    done = disturbing.encode_here(source, output, *options)
     assert done.code == 0
     assert 0 < done.result["resumed_segments"] < done.result["segments"]
     assert hdr.side_data(output) == hdr.side_data(source)
