@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 
 import pytest
@@ -49,19 +49,20 @@ def test_every_example_of_the_api_page_is_known_here() -> None:
 
 
 @pytest.mark.parametrize("heading", list(PRINTED))
-def test_example_of_the_api_page_runs_as_it_stands(heading: str, tmp_path: Path) -> None:
+def test_example_of_the_api_page_runs_as_it_stands(
+    heading: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     clips.simple(tmp_path, "in.mkv")
     (tmp_path / "example.py").write_text(_examples()[heading])
-    done = subprocess.run(
-        [sys.executable, "example.py"],
-        cwd=tmp_path,
-        env=program.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert re.fullmatch(PRINTED[heading], done.stdout), done.stdout
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ.keys() - program.environment().keys():
+        monkeypatch.delenv(name)
+    runpy.run_path("example.py", run_name="__main__")
+    printed = capsys.readouterr().out
+    assert re.fullmatch(PRINTED[heading], printed), printed
     left = {path.name for path in tmp_path.iterdir()} - {"in.mkv", "example.py"}
     assert left == ({"out.mkv"} if '"out.mkv", crf' in _examples()[heading] else set())
 
@@ -89,7 +90,7 @@ def test_readme_opens_with_the_two_commands() -> None:
 
 
 def test_readme_names_only_options_that_help_has() -> None:
-    shown = program.drapto("encode", "--help", COLUMNS="200").stdout
+    shown = program.drapto_here("encode", "--help", COLUMNS="200").stdout
     known = set(re.findall(r"--[a-z][a-z-]+", shown))
     said = set(re.findall(r"--[a-z][a-z-]+", README))
     assert said >= {"--crf", "--preset", "--workers"}

@@ -31,8 +31,12 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return clips.simple(tmp_path_factory.mktemp("clip"), "clip.mkv", frames=48)
 
 
-def encode(*arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
-    return program.drapto("encode", *arguments, *program.QUICK, **env)
+def encode(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return program.drapto("encode", *arguments, *program.QUICK)
+
+
+def encode_here(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return program.drapto_here("encode", *arguments, *program.QUICK)
 
 
 class TestOneFile:
@@ -60,18 +64,18 @@ class TestOneFile:
         assert done.stderr == ""
 
     def test_quiet_says_nothing_when_all_is_well(self, clip: Path) -> None:
-        done = encode(clip, "out.mkv", "-q")
+        done = encode_here(clip, "out.mkv", "-q")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
     def test_verbose_adds_the_log_on_stderr(self, clip: Path) -> None:
-        done = encode(clip, "out.mkv", "-v", "--json")
+        done = encode_here(clip, "out.mkv", "-v", "--json")
         assert re.search(r"^\d\d:\d\d:\d\d info +stage_started .*stage=encoding", done.stderr, re.M)
         assert program.events_of(done)[-1]["event"] == "job_finished"
 
     def test_kept_work_holds_a_log_with_job_stage_and_segment(
         self, clip: Path, tmp_path: Path
     ) -> None:
-        done = encode(clip, "out.mkv", "--keep-work", "--work-dir", tmp_path)
+        done = encode_here(clip, "out.mkv", "--keep-work", "--work-dir", tmp_path)
         (log,) = re.findall(r"^log: (.*)$", done.stdout, re.MULTILINE)
         lines = [json.loads(line) for line in Path(log).read_text().splitlines()]
         assert all(
@@ -90,15 +94,15 @@ class TestOneFile:
         assert [t["action"] for t in plan["tracks"] if t["kind"] == "audio"] == ["dropped"]
 
     def test_metrics_are_written_also_when_the_job_fails(self, clip: Path, tmp_path: Path) -> None:
-        encode(clip, "out.mkv", "--metrics-file", "good.prom")
+        encode_here(clip, "out.mkv", "--metrics-file", "good.prom")
         assert 'drapto_jobs_total{outcome="done"} 1.0' in (tmp_path / "good.prom").read_text()
-        done = encode("missing.mkv", "out2.mkv", "--metrics-file", "bad.prom")
+        done = encode_here("missing.mkv", "out2.mkv", "--metrics-file", "bad.prom")
         assert done.returncode == 3
         assert 'drapto_jobs_total{outcome="failed"} 1.0' in (tmp_path / "bad.prom").read_text()
 
     def test_failure_is_one_paragraph_and_one_event(self, tmp_path: Path) -> None:
         (tmp_path / "text.mkv").write_text("no video here")
-        done = encode("text.mkv", "out.mkv", "--json")
+        done = encode_here("text.mkv", "out.mkv", "--json")
         assert done.returncode == 3
         failed = [e for e in program.events_of(done) if e["event"] == "job_failed"]
         assert [e["exit_code"] for e in failed] == [3]
@@ -107,7 +111,7 @@ class TestOneFile:
         assert failed[0]["message"] in paragraphs[0]
 
     def test_dry_run_prints_commands_that_run_when_pasted(self, clip: Path, tmp_path: Path) -> None:
-        done = encode(clip, "out.mkv", "--dry-run")
+        done = encode_here(clip, "out.mkv", "--dry-run")
         assert done.returncode == 0
         commands = [line for line in done.stdout.splitlines() if " -c:v libsvtav1 " in line]
         assert len(commands) >= 1
@@ -160,7 +164,7 @@ class TestBatch:
         (films / "sub" / "two.mov").symlink_to(clip)
         (films / "notes.txt").write_text("hello")
         (films / ".hidden.mkv").symlink_to(clip)
-        first = encode(films, films / "out")
+        first = encode_here(films, films / "out")
         assert first.returncode == 1
         made = sorted(str(p.relative_to(films / "out")) for p in (films / "out").rglob("*"))
         assert made == ["one.mkv", "sub", "sub/two.mkv"]
@@ -173,7 +177,7 @@ class TestBatch:
 
         # The output directory lies inside the input: it is not encoded again.
         (films / "a-broken.mp4").unlink()
-        second = encode(films, films / "out", "--json")
+        second = encode_here(films, films / "out", "--json")
         assert second.returncode == 0
         events = program.events_of(second)
         assert {e["event"] for e in events} == {"job_skipped"}
@@ -184,18 +188,18 @@ class TestBatch:
         self, clip: Path, tmp_path: Path
     ) -> None:
         (tmp_path / "b.mkv").symlink_to(clip)
-        done = encode(clip, "b.mkv", "missing.mkv", "new/dir")
+        done = encode_here(clip, "b.mkv", "missing.mkv", "new/dir")
         assert done.returncode == 1
         assert {p.name for p in (tmp_path / "new" / "dir").iterdir()} == {"clip.mkv", "b.mkv"}
         assert "missing.mkv does not exist" in done.stderr
 
     def test_nothing_is_left_where_every_file_failed(self, tmp_path: Path) -> None:
-        done = encode("missing.mkv", "gone.mkv", "new/dir")
+        done = encode_here("missing.mkv", "gone.mkv", "new/dir")
         assert done.returncode == 1
         assert not (tmp_path / "new").exists()
 
     def test_dry_run_of_a_batch_makes_nothing(self, clip: Path, tmp_path: Path) -> None:
-        done = encode(clip, "new/", "--dry-run")
+        done = encode_here(clip, "new/", "--dry-run")
         assert done.returncode == 0, done.stderr
         assert "planned" in done.stdout
         assert not (tmp_path / "new").exists()
@@ -248,7 +252,7 @@ class TestOnATerminal:
         assert "48 (" in summary
 
     def test_ctrl_c_leaves_a_clean_terminal_and_says_how_to_go_on(self, tmp_path: Path) -> None:
-        long, _ = clips.with_cuts(tmp_path, audio=False)
+        long, _ = clips.with_cuts(tmp_path, audio=False, size="192x108")
         terminal = Terminal(100, "encode", long, "out.mkv", "--crf", "50", "--preset", "2",
                             "--workers", "1")  # fmt: skip
         terminal.read_until(r"[1-9] of \d+ segments")
