@@ -28,7 +28,7 @@ DIRECT = {
     "avi_mjpeg",
 }  # fmt: skip
 
-RANGES = 3
+RANGES = 2
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,8 @@ async def test_any_range_of_frames_is_found_by_timestamp(
     assert (video.path == path) is (name in DIRECT)
     every = clips.decoded_frames(video.path)
     assert [pts for pts, _ in every] == video.index.pts.tolist()
-    assert [picture for _, picture in every] == clips.decoded_hashes(path)
+    if video.path != path:
+        assert [picture for _, picture in every] == clips.decoded_hashes(path)
     chance = random.Random(name)
     last = len(video.index)
     ranges = [(last - 1, last)]

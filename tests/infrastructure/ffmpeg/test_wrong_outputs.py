@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import anyio
 import imageio_ffmpeg
 import pytest
 
@@ -51,10 +52,17 @@ async def summary(path: Path, source: Path, crop: CropRect | None = None) -> Out
     return found.model_copy(update={"quality": quality})
 
 
-async def compared(legacy: Path, new: Path, source: Path) -> tuple[FieldResult, ...]:
+@pytest.fixture(scope="module")
+def honest_summary(honest: Path, source: Path) -> OutputSummary:
+    return anyio.run(summary, honest, source)
+
+
+async def compared(
+    legacy: OutputSummary, new: OutputSummary, source: Path
+) -> tuple[FieldResult, ...]:
     return compare_encoding(
-        await summary(legacy, source),
-        await summary(new, source),
+        legacy,
+        new,
         Terms(Tolerances(), today=date(2026, 1, 1)),
         source=await summarize_file(source, decode=False),
     )
@@ -77,10 +85,10 @@ def reencoded(source: Path, out: Path, graph: str = "null", crf: str = "50") -> 
 
 
 async def test_the_same_encode_done_twice_matches(
-    source: Path, honest: Path, tmp_path: Path
+    source: Path, honest_summary: OutputSummary, tmp_path: Path
 ) -> None:
     again = reencoded(source, tmp_path / "again.mkv")
-    fields = await compared(honest, again, source)
+    fields = await compared(honest_summary, await summary(again, source), source)
     assert verdict(fields)[0] is Outcome.MATCH, worst(fields)
     assert {"vmaf.mean", "tracks[1].start"} <= {f.field for f in fields}
 
@@ -136,19 +144,21 @@ WRONG: dict[str, tuple[Maker, Outcome, set[str]]] = {
 
 @pytest.mark.parametrize("name", list(WRONG))
 async def test_a_wrong_output_gets_what_it_deserves(
-    name: str, source: Path, honest: Path, tmp_path: Path
+    name: str, source: Path, honest: Path, honest_summary: OutputSummary, tmp_path: Path
 ) -> None:
     make, expected, fields_expected = WRONG[name]
-    fields = await compared(honest, make(source, honest, tmp_path / "new.mkv"), source)
+    new = await summary(make(source, honest, tmp_path / "new.mkv"), source)
+    fields = await compared(honest_summary, new, source)
     outcome, reason = verdict(fields)
     assert (outcome, worst(fields)) == (expected, fields_expected), reason
 
 
 async def test_the_same_fault_of_legacy_is_legacys_error(
-    source: Path, honest: Path, tmp_path: Path
+    source: Path, honest: Path, honest_summary: OutputSummary, tmp_path: Path
 ) -> None:
     late = WRONG["late audio"][0](source, honest, tmp_path / "late.mkv")
-    outcome, reason = verdict(await compared(late, honest, source))
+    legacy = await summary(late, source)
+    outcome, reason = verdict(await compared(legacy, honest_summary, source))
     assert outcome is Outcome.LEGACY_ERROR, reason
 
 
@@ -158,7 +168,7 @@ async def test_lost_hdr_is_critical(tmp_path: Path) -> None:
     kept, lost = tmp_path / "kept.mkv", tmp_path / "lost.mkv"
     clips.ffmpeg("-i", source, *svt, kept)
     clips.ffmpeg("-i", source, "-vf", "setparams=color_trc=bt709", *svt, lost)
-    fields = await compared(kept, lost, source)
+    fields = await compared(await summary(kept, source), await summary(lost, source), source)
     assert verdict(fields)[0] is Outcome.CRITICAL
     assert "dynamic_range" in worst(fields)
 
