@@ -22,6 +22,26 @@ settings.register_profile(
 settings.load_profile("drapto")
 
 
+FIRST = (
+    "tests/shadow/",
+    "tests/end_to_end/test_shadow_commands.py",
+    "tests/end_to_end/test_migrating.py",
+    "tests/end_to_end/test_rollback.py",
+    "tests/end_to_end/",
+    "tests/faults/",
+)
+"""The long ones, so that none is left to one worker at the end. Before all others those with
+candidates, which run when nobody else wants to: while they wait, so does the machine."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        starts = (item.nodeid.startswith(name) for name in FIRST)
+        return next((number for number, found in enumerate(starts) if found), len(FIRST))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(autouse=True)
 def own_signals() -> Iterator[None]:
     """Signals as a terminal gives them, to each test.
