@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from drapto.core.comparison import Comparison, Served
 from drapto.core.routing import RoutedStage
 from drapto.infrastructure.comparison_store import SqliteComparisonStore
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
-from tests.end_to_end.program import QUICK, ROOT, command, environment
+from tests.end_to_end.program import QUICK, ROOT, command, drapto, drapto_here, environment
 from tests.media import clips
 
 DETECT = """\
@@ -144,15 +146,9 @@ class Team:
         return {"PYTHONPATH": f"{folder}:{ROOT}"}
 
     def run(self, *arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*arguments),
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=self.home,
-            timeout=240,
-            env=environment(**{**self.env, **env}),
-        )
+        """To its end; in a process of its own where Python itself is to start in another way."""
+        run = drapto if "PYTHONPATH" in env else drapto_here
+        return run(*arguments, cwd=self.home, **{**self.env, **env})
 
     def encode(self, *sources: Path, options: Iterable[str] = (), **env: str) -> Encoded:
         """`drapto encode --json` of these into a directory of their own."""
@@ -186,11 +182,11 @@ class Team:
         with self.gate.open("w"):  # returns once the script reads
             self.gate.unlink()
 
-    async def served(self, stage: RoutedStage) -> list[Served]:
-        return list(await SqliteComparisonStore(self.home / "state").served(stage))
+    def served(self, stage: RoutedStage) -> list[Served]:
+        return list(anyio.run(SqliteComparisonStore(self.home / "state").served, stage))
 
-    async def compared(self, stage: RoutedStage) -> list[Comparison]:
-        return list(await SqliteComparisonStore(self.home / "state").comparisons(stage))
+    def compared(self, stage: RoutedStage) -> list[Comparison]:
+        return list(anyio.run(SqliteComparisonStore(self.home / "state").comparisons, stage))
 
 
 @dataclass(frozen=True)

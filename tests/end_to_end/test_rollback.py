@@ -45,7 +45,7 @@ def ended(process: subprocess.Popen[str], said: list[str]) -> Encoded:
 
 
 @pytest.mark.parametrize("stage", RoutedStage)
-async def test_legacy_serves_a_job_whose_new_stage_fails(team: Team, stage: RoutedStage) -> None:
+def test_legacy_serves_a_job_whose_new_stage_fails(team: Team, stage: RoutedStage) -> None:
     film = team.film()
     done = team.encode(film, **team.breaks(stage))
     assert done.code == 0, done.stderr
@@ -54,17 +54,17 @@ async def test_legacy_serves_a_job_whose_new_stage_fails(team: Team, stage: Rout
     assert ("broken on this machine" in line) or ("knows no such option" in line)
     media = probe_file(team.home / "out 0" / film.name)
     assert media.of_kind(TrackKind.VIDEO)[0].codec == "av1"
-    (served,) = await team.served(stage)
+    (served,) = team.served(stage)
     assert served.failed
     for other in set(RoutedStage) - {stage}:
-        assert [s.failed for s in await team.served(other)] == [False]
+        assert [s.failed for s in team.served(other)] == [False]
     stages = [e["served"]["stage"] for e in done.events if e["event"] == "stage_served"]
     assert stages == list(RoutedStage)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", RoutedStage)
-async def test_film_is_whole_where_encoding_had_begun_before_the_failure(
+def test_film_is_whole_where_encoding_had_begun_before_the_failure(
     team: Team, stage: RoutedStage
 ) -> None:
     """Segments are handed out while detection runs; legacy then sees the film in another way."""
@@ -79,10 +79,10 @@ async def test_film_is_whole_where_encoding_had_begun_before_the_failure(
     assert entries.index("segments_added") < entries.index("analysis_done")
     output = clips.decoded_frames(team.home / "out 0" / f"{film.stem}.mkv")
     assert [pts for pts, _ in output] == [pts for pts, _ in clips.decoded_frames(film)]
-    assert [served.failed for served in await team.served(stage)] == [True]
+    assert [served.failed for served in team.served(stage)] == [True]
     assert len([said for said in done.warnings if f"The new {stage} failed" in said]) == 1
     if stage is not ENCODING:  # what was begun by the plan of new was given up
-        (encoded,) = await team.served(ENCODING)
+        (encoded,) = team.served(ENCODING)
         assert (encoded.failed, encoded.frames) == (False, len(output))
 
 
@@ -100,7 +100,7 @@ def test_fault_of_both_sides_is_said_once_and_as_the_new_side_says_it(team: Team
 
 
 @pytest.mark.slow
-async def test_third_failure_in_a_row_sends_the_rest_to_legacy_until_somebody_resets(
+def test_third_failure_in_a_row_sends_the_rest_to_legacy_until_somebody_resets(
     team: Team,
 ) -> None:
     broken = team.breaks(ENCODING)
@@ -161,14 +161,14 @@ def test_disabled_stage_is_legacys_from_the_next_job_on(team: Team) -> None:
     assert asked.sides(ENCODING) == ["legacy"]  # a rollback goes before --route
 
 
-async def test_critical_difference_in_canary_rolls_the_stage_back(team: Team) -> None:
+def test_critical_difference_in_canary_rolls_the_stage_back(team: Team) -> None:
     """The team's script sees no bars; new crops them, which may take picture away."""
     team.flags('[stage.detection]\nmode = "canary"\npercent = 100\nshadow = { aa_sample = 0 }\n')
     film = clips.letterboxed(team.home, frames=24)
     done = team.encode(film)
     assert done.code == 0, done.stderr
     assert done.sides(DETECTION) == ["new"]
-    (comparison,) = await team.compared(DETECTION)
+    (comparison,) = team.compared(DETECTION)
     assert comparison.outcome is Outcome.CRITICAL
     assert "detection goes back to legacy" in " ".join(done.warnings)
     assert comparison.id in team.run("flags", "history").stdout
@@ -279,8 +279,8 @@ def test_plan_shows_no_command_of_an_encoder_that_will_not_run(team: Team) -> No
     assert [event for event in plan.events if event["event"] == "command_planned"] == []
 
 
-async def test_analysis_says_that_legacy_made_it_and_counts_for_nothing(team: Team) -> None:
+def test_analysis_says_that_legacy_made_it_and_counts_for_nothing(team: Team) -> None:
     done = team.run("analyze", team.film(), **team.breaks(DETECTION))
     assert done.returncode == 0, done.stderr
     assert "The new detection failed, so the legacy scripts served" in done.stdout
-    assert await team.served(DETECTION) == []
+    assert team.served(DETECTION) == []

@@ -16,7 +16,7 @@ from drapto.core.comparison import Comparison, Outcome
 from drapto.core.routing import RoutedStage
 from drapto.infrastructure.comparison_store import SqliteComparisonStore
 from tests.end_to_end.disturbing import beside, contents
-from tests.end_to_end.program import QUICK, command, drapto, environment, processes_about
+from tests.end_to_end.program import QUICK, command, drapto_here, environment, processes_about
 from tests.media import clips
 
 FLAGS = 'schema = 1\n[stage.detection]\nmode = "{mode}"\n{more}shadow = {{ {shadow} }}\n'
@@ -40,7 +40,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def alone(source: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """What comes out where nothing runs beside it."""
     output = tmp_path_factory.mktemp("alone") / "out.mkv"
-    assert drapto("encode", source, output, *QUICK).returncode == 0
+    assert drapto_here("encode", source, output, *QUICK).returncode == 0
     return contents(output)
 
 
@@ -77,7 +77,7 @@ class Side:
 
     def encode(self, source: Path, *options: str) -> subprocess.CompletedProcess[str]:
         options = (*QUICK, "--overwrite", *options)
-        return drapto("encode", source, self.output, *options, **self.variables)
+        return drapto_here("encode", source, self.output, *options, **self.variables)
 
     def start(self, source: Path, *options: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
