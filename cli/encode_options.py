@@ -89,6 +89,11 @@ Deinterlace = Annotated[str | None, _text(
     "Make whole pictures of fields: as the film needs, never, one or two of every frame, or those "
     "of the film behind a telecine. (default: auto)",
 )]  # fmt: skip
+FilmGrain = Annotated[str | None, _text(
+    "--film-grain", "auto|off|1..50", PICTURE,
+    "Take film grain off and have the player put it on again: by what is found, never, or at this "
+    "level of SVT-AV1's. (default: off)",
+)]  # fmt: skip
 Audio = Annotated[str | None, _text(
     "--audio", "opus|copy|none", PICTURE,
     "Convert every audio track to Opus, copy it, or leave it out. (default: opus)",

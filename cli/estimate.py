@@ -34,6 +34,7 @@ def estimate(
     encoder: o.EncoderName = None,
     crop: o.Crop = None,
     deinterlace: o.Deinterlace = None,
+    film_grain: o.FilmGrain = None,
     audio: o.Audio = None,
     video_stream: o.VideoStream = None,
     workers: o.Workers = None,
@@ -51,7 +52,8 @@ def estimate(
     """
     flags = {
         "target_vmaf": target_vmaf, "crf": crf, "measure": measure or None, "preset": preset,
-        "encoder": encoder, "crop": crop, "deinterlace": deinterlace, "audio": audio,
+        "encoder": encoder, "crop": crop, "deinterlace": deinterlace, "film_grain": film_grain,
+        "audio": audio,
         "video_stream": video_stream, "workers": workers, "memory_gib": memory,
     }  # fmt: skip
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from cli import text
 from drapto.core.events import PlanReady
 from drapto.core.job import EncodeResult, TrackOutcome
-from drapto.core.quality import FilmQuality, Pool
+from drapto.core.quality import FilmQuality, Pool, Reference
 from drapto.core.routing import Route, Side
 
 Facts = list[tuple[str, str]]
@@ -17,7 +17,7 @@ def plan_facts(plan: PlanReady) -> Facts:
     resumed = f", {plan.resumed_segments} already done" if plan.resumed_segments else ""
     return [
         ("frames", f"{plan.frames} in {text.count(plan.segments, 'segment')}{resumed}"),
-        ("video", f"{plan.encoder}, {_aim(plan)}, preset {plan.preset}"),
+        ("video", f"{plan.encoder}, {_aim(plan)}, preset {plan.preset}{_grain(plan.film_grain)}"),
         ("crop", plan.crop or "none"),
         ("dynamic range", text.printable(plan.dynamic_range)),
         ("workers", f"{plan.workers} (lp {plan.lp} each)"),
@@ -43,7 +43,7 @@ def result_facts(result: EncodeResult, log: Path | None = None) -> Facts:
             f"in {text.count(result.segments, 'segment')}{resumed}",
         ),
         ("video", f"{settings.encoder}, {_crf(result)}, preset {settings.preset}, "
-                  f"{settings.width}x{settings.height}"),
+                  f"{settings.width}x{settings.height}{_grain(settings.film_grain)}"),
         *_quality_facts(result.quality),
         ("crop", str(result.crop) if result.crop else "none"),
         ("dynamic range", text.printable(result.dynamic_range)),
@@ -67,18 +67,24 @@ def _crf(result: EncodeResult) -> str:
     return f"{'mean ' if steered else ''}CRF {result.settings.crf:g}"
 
 
+def _grain(level: int) -> str:
+    return f", film grain {level}" if level else ""
+
+
 def _quality_facts(quality: FilmQuality | None) -> Facts:
     if quality is None:
         return []
     film, name = quality.film, quality.measuring.metric.value.upper()
     model = f", {quality.measuring.model}" if quality.measuring.model else ""
+    denoised = quality.measuring.reference is Reference.DENOISED
+    without = " against the source, both without grain" if denoised else ""
     again = f", {text.count(quality.extra_frames, 'frame')} encoded again"
     facts = [
         (
             "quality",
-            f"{name} {film.mean:.2f}{_asked(quality)}; 5 % of the frames below {film.p5:.1f}, "
-            f"worst {film.minimum:.1f} ({text.count(film.measured, 'frame')} measured{model}"
-            f"{again if quality.extra_frames else ''})",
+            f"{name} {film.mean:.2f}{_asked(quality)}{without}; 5 % of the frames below "
+            f"{film.p5:.1f}, worst {film.minimum:.1f} ({text.count(film.measured, 'frame')} "
+            f"measured{model}{again if quality.extra_frames else ''})",
         )
     ]
     if quality.single_crf is not None:

@@ -62,6 +62,7 @@ class PlanReady(Value):
     crf: float  # of every segment; with `target_vmaf`, what it would be without
     target_vmaf: float | None = None  # None: nothing is steered by what is measured
     preset: int
+    film_grain: int = 0  # level; 0: none
     crop: str | None
     dynamic_range: str
     tracks: tuple[TrackOutcome, ...]

@@ -129,6 +129,11 @@ class Encoder(Protocol):
     @property
     def crf_range(self) -> tuple[float, float]: ...
 
+    @property
+    def codes_grain(self) -> bool:
+        """Whether it can take film grain off and have the player put it on again."""
+        ...
+
     def check(self, settings: VideoSettings) -> None:
         """Errors: UsageError if this encoder cannot make such a picture."""
         ...

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from drapto.core.deinterlacing import DeinterlaceChoice
+from drapto.core.film_grain import FilmGrainChoice
 from drapto.core.media import CropRect, Value
 from drapto.core.quality import FilmQuality, Pool
 from drapto.core.routing import Mode, Route, RoutedStage
@@ -53,6 +54,7 @@ class EncodeOptions(Value):
     encoder: str = "svt-av1"
     crop: Literal["auto", "off"] | CropRect = "auto"
     deinterlace: DeinterlaceChoice = "auto"
+    film_grain: FilmGrainChoice = "off"  # a level: 1 to 50; auto: by what detection measures
     audio: Literal["opus", "copy", "none"] = "opus"
     strict_tracks: bool = False  # refuse, rather than name, a track the container cannot hold
     video_stream: int | None = None  # 0-based among the video streams; None: the main one

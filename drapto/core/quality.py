@@ -36,6 +36,13 @@ class Pool(StrEnum):
     P5 = "p5"  # 95 % of the frames are at least this good
 
 
+class Reference(StrEnum):
+    """What an encode is compared with (docs/film-grain.md)."""
+
+    SOURCE = "source"  # as it was given to the encoder
+    DENOISED = "denoised"  # the same after the encoder took the grain off; without grain both
+
+
 class Measuring(Value):
     """What is to be measured. `model`: libvmaf's name of it, empty for other metrics.
 
@@ -46,6 +53,7 @@ class Measuring(Value):
     metric: Metric = Metric.VMAF
     model: str = ""
     every: int = 1
+    reference: Reference = Reference.SOURCE
 
     def frames_of(self, frames: int) -> int:
         """How many of so many frames are measured."""

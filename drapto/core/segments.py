@@ -51,6 +51,7 @@ class VideoSettings(Value):
     sample_aspect_ratio: Fraction | None = None
     deinterlacing: Deinterlacing = Deinterlacing()  # what becomes of single frames, tasks say
     dynamic_metadata: DynamicMetadata = DynamicMetadata()  # put in after encoding, frame by frame
+    film_grain: int = 0  # level that the encoder takes off and the player puts on again; 0: none
     keyint: int = 240  # frames
     lp: int = 2  # SVT-AV1's level of parallelism for most segments; threads of the other encoders
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, field_validator
 from pydantic_settings import NoDecode
 
+from drapto.core.film_grain import MOST
 from drapto.infrastructure.settings_fields import Auto, Crop, Lower, Number, setting
 
 
@@ -82,6 +83,11 @@ class EncodingSettings(BaseModel):
         "how whole pictures are made of fields",
         "'auto' (by what is found), 'off', 'bwdif', 'bob' or 'ivtc'",
     )
+    film_grain: Annotated[int | Literal["auto", "off"], Number, Lower] = setting(
+        "off",
+        "the level of film grain that is taken off and put on again when it is played",
+        "a whole number from 1 to 50; 'auto' (by the grain that is found), or 'off'",
+    )
     audio: Annotated[Literal["opus", "copy", "none"], Lower] = setting(
         "opus", "what becomes of the audio tracks", "'opus', 'copy' or 'none'"
     )
@@ -110,6 +116,13 @@ class EncodingSettings(BaseModel):
         le=600,
         allow_inf_nan=False,
     )
+
+    @field_validator("film_grain")
+    @classmethod
+    def _is_a_level(cls, value: int | str) -> int | str:
+        if not isinstance(value, str) and not 1 <= value <= MOST:
+            raise ValueError(f"a level of film grain is from 1 to {MOST}")
+        return value
 
     @field_validator("target_vmaf")
     @classmethod

@@ -55,6 +55,7 @@ async def dry_run(
             len(segments),
             stages.encoding,
             aim,
+            analysis.grain,
         )
         tasks = make_tasks(video, segments, plan.settings, scratch)
         for message in (*notes, *warnings_of(video, analysis, decisions.mux)):

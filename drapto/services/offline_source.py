@@ -64,6 +64,7 @@ class KnownSource:
             machine,
             len(self.segments),
             encoding,
+            grain=self.analysis.grain,
         )
         return replace(self, settings=plan.settings)
 

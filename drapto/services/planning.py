@@ -10,7 +10,7 @@ from drapto.core.events import PlanReady
 from drapto.core.interfaces import Encoder, EncodingService
 from drapto.core.job import JobRequest
 from drapto.core.media import ColorInfo, CropRect, MediaInfo, Track
-from drapto.core.quality import Measuring
+from drapto.core.quality import Measuring, Reference
 from drapto.core.resources import WorkerPlan, plan_workers
 from drapto.core.routing import Route
 from drapto.core.segments import EncodedSegment, Segment, VideoSettings
@@ -23,7 +23,12 @@ from drapto.services.detection.deinterlacing import deinterlacing_notes
 from drapto.services.detection.shape import shape_notes
 from drapto.services.encoding.dynamic_metadata import decide_metadata
 from drapto.services.encoding.registry import encoder_named
-from drapto.services.encoding.settings import check_crf, picture_size, video_settings
+from drapto.services.encoding.settings import (
+    check_crf,
+    check_film_grain,
+    picture_size,
+    video_settings,
+)
 from drapto.services.encoding.steering import Aim
 from drapto.services.encoding.target_quality import ORDINARY, Goal, Prior
 
@@ -60,13 +65,17 @@ class VideoPlan:
     def measuring(self) -> Measuring | None:
         if self.aim is None:
             return None
-        return self.aim.measuring(self.settings.width, self.settings.height)
+        measuring = self.aim.measuring(self.settings.width, self.settings.height)
+        if not self.settings.film_grain:
+            return measuring
+        return measuring.model_copy(update={"reference": Reference.DENOISED})
 
 
 def decide_tracks(request: JobRequest, media: MediaInfo, track: Track) -> TrackDecisions:
     """Errors: UsageError (encoder, quality or container), InputError (--strict-tracks)."""
     encoder = encoder_named(request.options.encoder)
     check_crf(encoder, request.options.crf)
+    check_film_grain(encoder, request.options)
     mux = plan_mux(
         media,
         track,
@@ -87,10 +96,12 @@ def plan_video(
     segments: int | None,
     encoding: EncodingService,
     aim: Aim | None = None,
+    grain: float = 0.0,
 ) -> VideoPlan:
     """`segments` that are still to be encoded, None if that is not known yet; `encoding` is who
     will encode them. Where a quality is the `aim`, the CRF of the settings is what the film would
-    get without. Errors: UsageError if the encoder cannot make such a picture."""
+    get without. `grain` is what detection measured. Errors: UsageError if the encoder cannot make
+    such a picture."""
     width, height = picture_size(video, crop)
     workers = plan_workers(
         cores=machine.cores,
@@ -101,8 +112,9 @@ def plan_video(
         workers=request.run.workers,
     )
     settings = video_settings(
-        video, crop, color, request.options, encoder=encoder, encoding=encoding, lp=workers.lp
-    )
+        video, crop, color, request.options,
+        encoder=encoder, encoding=encoding, lp=workers.lp, grain=grain,
+    )  # fmt: skip
     return VideoPlan(settings, workers, len(video.index), aim)
 
 
@@ -128,6 +140,7 @@ def plan_ready(
         crf=settings.crf,
         target_vmaf=None if plan.goal is None else plan.goal.target,
         preset=settings.preset,
+        film_grain=settings.film_grain,
         crop=None if settings.crop is None else str(settings.crop),
         dynamic_range=settings.color.dynamic_range.value,
         tracks=decisions.mux.outcomes,

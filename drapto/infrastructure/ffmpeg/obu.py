@@ -76,6 +76,18 @@ def metadata_obu(message: bytes) -> bytes:
     return bytes((_METADATA << 3 | 0b10,)) + _leb128(len(payload)) + payload
 
 
+def has_film_grain(header: Obu) -> bool:
+    """film_grain_params_present of a sequence header: its last bit before trailing_bits() (5.5.1).
+
+    Errors: BitsError if it is empty.
+    """
+    bits = int.from_bytes(header.payload, "big")
+    if not bits:
+        raise BitsError("a sequence header without content")
+    end = (bits & -bits).bit_length()  # of the one that trailing_bits() begins with
+    return bool(bits >> end & 1)
+
+
 def _message(obu: Obu) -> bytes | None:
     if obu.kind != _METADATA or obu.payload[:1] != bytes((_ITUT_T35,)):
         return None

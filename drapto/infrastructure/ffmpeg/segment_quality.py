@@ -9,6 +9,7 @@ error; nothing is left behind.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,8 @@ from drapto.infrastructure.stalling import STALL_S
 # As encoders: what feeds them, and the display, go first.
 _NICE = 5
 _LOG = "scores.log"
+# Where grain was taken off, SVT-AV1 has a part in it: errors only, as when it encodes.
+_ENVIRONMENT = {**os.environ, "SVT_LOG": "1"}
 _NEG = "neg"
 
 ArgumentsFor = Callable[[SegmentTask, Path, QualityMetric, str], list[str]]
@@ -57,6 +60,7 @@ class SegmentMeasurer:
                 what=what,
                 out=log,
                 cwd=log.parent,
+                env=_ENVIRONMENT,
                 nice=_NICE,
                 stall_s=self._stall_s,
             )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from drapto.core.errors import QualityMissedError
 from drapto.core.film_memory import RememberedFilm
-from drapto.core.quality import FilmQuality, Measuring, Pool, SingleCrf, film_of
+from drapto.core.quality import FilmQuality, Measuring, Pool, Reference, SingleCrf, film_of
 from drapto.core.segments import EncodedSegment
 from drapto.services.encoding.learnt_films import remembered
 from drapto.services.encoding.longest_first import LongestFirst
@@ -44,9 +44,16 @@ def judge(
         )
     return Judgement(
         measured and _steered_film(measured, queue.control, outcome),
-        remembered(queue.control, preset, measuring.model),
+        _remembered(queue.control, preset, measuring),
         outcome.notes,
     )
+
+
+def _remembered(control: Controller, preset: int, measuring: Measuring) -> RememberedFilm | None:
+    """None of a film that its encoder took the grain off: it tells nothing of films with theirs."""
+    if measuring.reference is not Reference.SOURCE:
+        return None
+    return remembered(control, preset, measuring.model)
 
 
 def _measured_film(measuring: Measuring, segments: Sequence[EncodedSegment]) -> FilmQuality | None:

@@ -3,16 +3,22 @@
 The reference goes through the same filters as the encoder's input: the same seek, the same frames
 by their timestamps, the same pictures made of fields, the same crop. So nothing is paired by
 time, and what was cut away on purpose does not count as a loss.
+
+Nor does film grain that the encoder took off and the player makes anew. There the base layer is
+compared with the denoised source: a second, lossless encode on the way through the same ffmpeg,
+decoded again without grain.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from drapto.core import opening
+from drapto.core import film_grain, opening
 from drapto.core.interfaces import QualityMetric
+from drapto.core.quality import Reference
 from drapto.core.segments import SegmentTask
 from drapto.services.encoding.command import filter_graph, source_arguments
+from drapto.services.encoding.svt_av1 import PIXEL_FORMAT
 
 ENCODED_BITS = 10  # svt-av1's; of an 8-bit encode nothing is lost by it
 
@@ -32,12 +38,23 @@ def measuring_arguments(
         log=log,
         threads=1,
     )
-    graph = (
-        f"[0:v:0]format={form}[encoded];"
-        f"[1:{task.stream_index}]{filter_graph(task, form)}[original];{comparing}"
-    )
+    decoded = f"[0:v:0]format={form}[encoded]"
+    stream = f"1:{task.stream_index}"
+    if task.measuring.reference is Reference.SOURCE:
+        graph = f"{decoded};[{stream}]{filter_graph(task, form)}[original];{comparing}"
+        return [
+            *opening.input_arguments(encoded, "-threads", "1"),
+            *source_arguments(task),
+            *("-filter_complex_threads", "1", "-filter_complex", graph, "-f", "null", "-"),
+        ]
+    graph = f"{decoded};[dec:0]format={form}[original];{comparing}[compared]"
     return [
-        *opening.input_arguments(encoded, "-threads", "1"),
+        *opening.input_arguments(encoded, "-threads", "1", *film_grain.BASE_LAYER),
         *source_arguments(task),
-        *("-filter_complex_threads", "1", "-filter_complex", graph, "-f", "null", "-"),
+        *("-map", stream, "-vf", filter_graph(task, PIXEL_FORMAT)),
+        *film_grain.denoising_encoder(task.settings.film_grain),
+        *("-fps_mode", "passthrough", "-enc_time_base", "filter", "-f", "null", "-"),
+        *("-threads", "1", *film_grain.BASE_LAYER, "-dec", "0:0"),
+        *("-filter_complex_threads", "1", "-filter_complex", graph),
+        *("-map", "[compared]", "-f", "null", "-"),
     ]

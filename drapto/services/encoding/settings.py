@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from drapto.core.errors import UsageError
+from drapto.core.film_grain import level_for
 from drapto.core.interfaces import Encoder, EncodingService
 from drapto.core.job import EncodeOptions
 from drapto.core.media import ColorInfo, CropRect
@@ -27,10 +28,12 @@ def video_settings(
     encoder: Encoder,
     encoding: EncodingService,
     lp: int,
+    grain: float = 0.0,
 ) -> VideoSettings:
     """The settings that all segments of a job share. Errors: UsageError if they do not fit.
 
-    `encoding` is who will encode: the quality without --crf follows from that.
+    `encoding` is who will encode: the quality without --crf follows from that. `grain`, as of
+    `VideoAnalysis`, is asked for with `film_grain` auto alone.
     """
     width, height = picture_size(video, crop)
     crf = encoding.default_crf(encoder, width) if options.crf is None else options.crf
@@ -50,6 +53,7 @@ def video_settings(
         sample_aspect_ratio=video.track.sample_aspect_ratio,
         deinterlacing=video.deinterlacing.for_all_segments,
         dynamic_metadata=decide_metadata(video, crop, encoder.codec).plan,
+        film_grain=level_for(options.film_grain, grain) if encoder.codes_grain else 0,
         keyint=frames_in(options.max_segment_s, frame_rate),
         lp=lp,
     )
@@ -64,6 +68,15 @@ def check_crf(encoder: Encoder, crf: float | None) -> None:
         raise UsageError(
             f"--crf {crf:g} is outside what {encoder.name} takes.",
             hint=f"Choose a number from {low:g} to {high:g}.",
+        )
+
+
+def check_film_grain(encoder: Encoder, options: EncodeOptions) -> None:
+    """Errors: UsageError if a level was asked for that the encoder cannot have."""
+    if isinstance(options.film_grain, int) and not encoder.codes_grain:
+        raise UsageError(
+            f"--film-grain {options.film_grain} cannot be kept: {encoder.name} has no film grain.",
+            hint="Use --encoder svt-av1, or leave it out.",
         )
 
 

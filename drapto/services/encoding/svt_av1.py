@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from drapto.core import film_grain
 from drapto.core.media import ContentLight, MasteringDisplay
 from drapto.core.segments import SegmentTask, VideoSettings
 from drapto.services.encoding.command import (
@@ -19,6 +20,7 @@ class SvtAv1:
     codec = "av1"
     ffmpeg_encoder = "libsvtav1"
     crf_range = (1.0, 63.0)
+    codes_grain = True
 
     def check(self, settings: VideoSettings) -> None:
         """Takes every size, odd ones included."""
@@ -45,6 +47,7 @@ class SvtAv1:
 def _parameters(settings: VideoSettings, lp: int) -> str:
     """SVT-AV1's own options. Its crf takes quarter steps, which ffmpeg's -crf does not."""
     parameters = [f"crf={number(settings.crf)}", f"lp={lp}"]
+    parameters += film_grain.parameters(settings.film_grain)
     if settings.color.chroma_location == "topleft":
         parameters.append("chroma-sample-position=topleft")
     if settings.color.mastering_display is not None:

@@ -26,6 +26,7 @@ class X265:
     codec = "hevc"
     ffmpeg_encoder = "libx265"
     crf_range = (0.0, 51.0)
+    codes_grain = False
 
     def check(self, settings: VideoSettings) -> None:
         _check_even(self.name, settings)
@@ -47,6 +48,7 @@ class X264:
     codec = "h264"
     ffmpeg_encoder = "libx264"
     crf_range = (0.0, 51.0)
+    codes_grain = False
 
     def check(self, settings: VideoSettings) -> None:
         _check_even(self.name, settings)

@@ -93,7 +93,7 @@ class FilmEstimator:
             plan = plan_video(
                 request, decisions.encoder, sample.video, crop, sample.analysis.color,
                 self._workshop.machine, film.segments_if_few(sample.seen, self._cores),
-                self._encoding, aim,
+                self._encoding, aim, sample.analysis.grain,
             )  # fmt: skip
             trials, trying_s = await self._try(film, sample, plan, scratch)
             others = await other_bytes(

@@ -90,6 +90,7 @@ async def analyse(
         len(segments) - len(done),
         job.stages.encoding,
         decisions.aim,
+        analysis.grain,
     )
     plan = await encoders.settle(plan, segments)
     for message in warnings_of(video, analysis, decisions.mux):

@@ -58,10 +58,12 @@ class EarlyStart:
         cls, job: JobContext, video: SourceVideo, decisions: TrackDecisions, encoders: Encoders
     ) -> EarlyStart | None:
         """None for a short film, whose number of segments decides the number of workers, where
-        the segmentation stage has to see the whole analysis, and where fields will certainly be
-        put together."""
+        the segmentation stage has to see the whole analysis, where fields will certainly be put
+        together, and where the grain, which all of the film tells, decides how it is encoded."""
         options = job.request.options
         if options.deinterlace not in ("auto", "off"):
+            return None
+        if options.film_grain == "auto" and decisions.encoder.codes_grain:
             return None
         longest = frames_in(options.max_segment_s, video.index.frame_rate)
         if len(video.index) < longest * job.workshop.machine.cores:

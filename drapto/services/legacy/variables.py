@@ -54,6 +54,7 @@ def encoding_variables(
         "DRAPTO_CRF": number(settings.crf),
         "DRAPTO_PRESET": str(settings.preset),
         "DRAPTO_VMAF_TARGET": "" if vmaf_target is None else number(vmaf_target),
+        "DRAPTO_FILM_GRAIN": str(settings.film_grain),
         "DRAPTO_KEYINT": str(settings.keyint),
         "DRAPTO_THREADS": str(task.lp),
         "DRAPTO_DEINTERLACE": _deinterlace(task),

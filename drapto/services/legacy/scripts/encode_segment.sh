@@ -86,15 +86,15 @@ if [[ -n ${DRAPTO_CHROMA_LOCATION-} ]] && knows filter=setparams chroma_location
   picture+=",setparams=chroma_location=$DRAPTO_CHROMA_LOCATION" # format conversion forgets it
 fi
 
-parameters=tune=0:film-grain=0:film-grain-denoise=0
+parameters=tune=0
 [[ -z ${DRAPTO_THREADS-} ]] || parameters+=":lp=$DRAPTO_THREADS"
 [[ ${DRAPTO_CHROMA_LOCATION-} != topleft ]] || parameters+=:chroma-sample-position=topleft
 [[ -z ${DRAPTO_MASTERING_DISPLAY-} ]] || parameters+=":mastering-display=$DRAPTO_MASTERING_DISPLAY"
 [[ -z ${DRAPTO_CONTENT_LIGHT-} ]] || parameters+=":content-light=$DRAPTO_CONTENT_LIGHT"
 
-encoder() { # encoder CRF: its options; -crf takes whole numbers, the parameter quarters too
+encoder() { # encoder CRF GRAIN: its options; -crf takes whole numbers, the parameter quarters too
   printf '%s\0' -c:v libsvtav1 -preset "$preset" -crf "${1%%.*}" -g "${DRAPTO_KEYINT:-240}" \
-    -svtav1-params "crf=$1:$parameters"
+    -svtav1-params "crf=$1:$parameters:film-grain=$2:film-grain-denoise=$(($2 > 0))"
   # Newer versions of ffmpeg would carry a part of it over.
   if [[ ${DRAPTO_DYNAMIC_RANGE-} == dolby_vision ]] && knows encoder=libsvtav1 dolbyvision; then
     printf '%s\0' -dolbyvision 0
@@ -103,7 +103,7 @@ encoder() { # encoder CRF: its options; -crf takes whole numbers, the parameter 
 
 encode() { # encode CRF
   local options
-  mapfile -d '' -t options < <(encoder "$1")
+  mapfile -d '' -t options < <(encoder "$1" "${DRAPTO_FILM_GRAIN:-0}")
   ffmpeg_quiet "${source[@]}" -vf "$frames_of_segment,$picture" "${options[@]}" \
     -fps_mode passthrough "${timing[@]}" -map_metadata -1 -map_chapters -1 -fflags +bitexact \
     -f matroska "file:$output" || fail 1 "ffmpeg could not encode stream $stream of $input"
@@ -130,7 +130,7 @@ cut_samples() { # cut_samples COUNT SECONDS: lossless pieces of the segment, spr
 
 score_at() { # score_at CRF: mean VMAF of the samples
   local options sample score scores='' model=''
-  mapfile -d '' -t options < <(encoder "$1")
+  mapfile -d '' -t options < <(encoder "$1" 0)
   ((width <= 2560)) || model=:model=version=vmaf_4k_v0.6.1
   for sample in "$scratch"/*.mkv; do
     ffmpeg_quiet "${SAFE[@]}" -i "file:$sample" "${options[@]}" -pix_fmt yuv420p10le -f matroska \
