@@ -16,11 +16,13 @@ from drapto.core.quality import Metric
 from drapto.core.verification import (
     Verification,
     VerifyOptions,
+    grain_notes,
     notes_on,
     suited_metric,
     worst_moments,
 )
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
+from drapto.infrastructure.ffmpeg.film_grain import carries_grain
 from drapto.infrastructure.ffmpeg.footage import Footage, output_footage
 from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
 from drapto.infrastructure.ffmpeg.metric_check import check_metric
@@ -50,7 +52,7 @@ async def verify(
         original = Footage.of(video, crop=crop)
         metric = _metric(options, original, shown)
         await check_metric(ffmpeg, metric)
-        pair = _paired(original, shown, metric)
+        pair = _paired(original, shown, metric, 0 if made is None else made.settings.film_grain)
         found = await measure_whole(
             pair,
             Means(ffmpeg, Path(scratch), threads=cpu_cores()),
@@ -64,12 +66,16 @@ async def verify(
         metric=measuring.metric,
         model=measuring.model,
         every=measuring.every,
+        reference=measuring.reference,
         frames=pair.frames,
         quality=found.quality,
         worst=worst_moments(found.values, measuring.every, shown.index),
         crop=original.crop,
         deinterlacing=original.work.method,
-        notes=notes_on(measuring.metric, original.color, shown.color),
+        notes=(
+            *notes_on(measuring.metric, original.color, shown.color),
+            *grain_notes(measuring.reference, carries_grain=await carries_grain(output)),
+        ),
     )
 
 
@@ -92,10 +98,10 @@ def _metric(options: VerifyOptions, source: Footage, output: Footage) -> Quality
     return metric_for(metric, neg=options.neg)
 
 
-def _paired(source: Footage, output: Footage, metric: QualityMetric) -> Pair:
+def _paired(source: Footage, output: Footage, metric: QualityMetric, grain: int) -> Pair:
     """Errors: InputError, saying which option tells how the output was made."""
     try:
-        return Pair(source, output, metric)
+        return Pair(source, output, metric, grain)
     except InputError as error:
         hint = way_out(len(source.index), len(output.index), source.crop)
         raise InputError(error.message, hint=hint) from error

@@ -1,7 +1,7 @@
 """Film grain as AV1 codes it: the encoder takes the grain off, and the player puts it on again.
 
     level_for("auto", grain=2.4)      # 24: the `film-grain` of SVT-AV1
-    denoising_encoder(24)             # the pictures that such an encode is made from
+    compared_with_denoised(24, …)     # how ffmpeg gets at what such an encode is made from
 
 Of the noise that it takes off the encoder keeps a model with every frame (AV1 Bitstream & Decoding
 Process Specification, 6.8.20 and 7.18.3), from which each player makes noise of the same look.
@@ -39,11 +39,19 @@ def parameters(level: int) -> list[str]:
     return [f"film-grain={level}", "film-grain-denoise=1"] if level else []
 
 
-def denoising_encoder(level: int) -> list[str]:
-    """ffmpeg's options for the denoised source, bit for bit: lossless, every frame by itself.
+def compared_with_denoised(level: int, source: str, filters: str, graph: str) -> list[str]:
+    """ffmpeg's options behind its inputs: `graph` reads the denoised source as [dec:0].
 
-    Taking the grain off depends neither on the preset nor on other frames. 10 is the quickest
-    preset that is lossless: from 11 on SVT-AV1 4.2 writes something else. 10 bits go in.
+    `source`: as -map takes it; `filters`: what its encoder was given, with 10 bits. What the
+    encoder began with comes out bit for bit: lossless, every frame by itself. Taking the grain off
+    depends neither on the preset nor on other frames. 10 is the quickest preset that is lossless:
+    from 11 on SVT-AV1 4.2 writes something else.
     """
     given = ":".join(["lossless=1", "lp=1", *parameters(level)])
-    return ["-c:v", "libsvtav1", "-preset", "10", "-g", "1", "-svtav1-params", given]
+    return [
+        *("-map", source, "-vf", filters),
+        *("-c:v", "libsvtav1", "-preset", "10", "-g", "1", "-svtav1-params", given),
+        *("-fps_mode", "passthrough", "-enc_time_base", "filter", "-f", "null", "-"),
+        *("-threads", "1", *BASE_LAYER, "-dec", "0:0"),
+        *("-filter_complex", f"{graph}[compared]", "-map", "[compared]", "-f", "null", "-"),
+    ]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from drapto.core.deinterlacing import DeinterlaceChoice, Method
 from drapto.core.media import ColorInfo, CropRect, DynamicRange, FrameIndex, Value
-from drapto.core.quality import Metric, SegmentQuality
+from drapto.core.quality import Metric, Reference, SegmentQuality
 
 SAMPLED_EVERY = 3  # frames: unbiased, at half the cost of all (docs/target-quality.md)
 WORST_MOMENTS = 5
@@ -47,6 +47,7 @@ class Verification(Value):
     metric: Metric
     model: str = ""  # libvmaf's name of it, empty for other metrics
     every: int = 1  # one frame of so many was measured
+    reference: Reference = Reference.SOURCE  # what the output was compared with
     frames: int  # of the film; those measured are in `quality`
     quality: SegmentQuality
     worst: tuple[Moment, ...] = ()  # the worst first, none within a second of another
@@ -94,6 +95,21 @@ def vmaf_note(color: ColorInfo) -> str:
     return (
         f"VMAF has no model for {color.dynamic_range.value}: measured on the coded signal, good "
         "only for comparing two outputs of the same source."
+    )
+
+
+def grain_notes(reference: Reference, *, carries_grain: bool) -> tuple[str, ...]:
+    """Which of the two pictures of a file with film grain was measured: docs/film-grain.md."""
+    if reference is Reference.DENOISED:
+        return (
+            "Both were compared without grain: the source after the encoder took it off, and the "
+            "output before the player puts it on again.",
+        )
+    if not carries_grain:
+        return ()
+    return (
+        "The output carries film grain that the player makes anew, and was measured with it. No "
+        "such grain is where that of the source was, so the figures are too low.",
     )
 
 

@@ -66,7 +66,9 @@ def grain_flags(path: Path) -> set[bool]:
     """What the sequence headers of all packets say, and of nothing else."""
     with av.open(path) as container:
         packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
-    headers = [unit for packet in packets for unit in obu.split(packet) if unit.kind == 1]
+    headers = [
+        unit for packet in packets for unit in obu.split(packet) if unit.kind == obu.SEQUENCE_HEADER
+    ]
     assert headers
     return {obu.has_film_grain(header) for header in headers}
 
@@ -105,6 +107,23 @@ async def test_quality_is_that_of_the_base_layer(noisy: Path, clean: Path, tmp_p
     assert grainy.quality.measuring.reference is Reference.DENOISED
     assert plain.quality.measuring.reference is Reference.SOURCE
     assert grainy.quality.film.mean > plain.quality.film.mean + 3
+
+
+async def test_verify_compares_what_the_encode_was_measured_by(noisy: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    _, manifest = await encode(noisy, output, film_grain="auto", crf=35, measure=True)
+    assert manifest.quality is not None
+    settings = Settings(state_dir=tmp_path / "state")
+    known = await Drapto(settings).verify(noisy, output, every_frame=True)
+    assert known.reference is Reference.DENOISED
+    assert known.quality.mean == pytest.approx(manifest.quality.film.mean, abs=0.5)
+    assert any("without grain" in note for note in known.notes)
+
+    stranger = Settings(state_dir=tmp_path / "elsewhere")
+    shown = await Drapto(stranger).verify(noisy, output, every_frame=True)
+    assert shown.reference is Reference.SOURCE
+    assert shown.quality.mean < known.quality.mean - 3
+    assert any("film grain" in note for note in shown.notes)
 
 
 async def test_film_with_grain_is_steered_to_its_target(noisy: Path, tmp_path: Path) -> None:

@@ -136,10 +136,10 @@ class Footage:
         if not len(output.index):
             raise InputError(f"{output.path} has no frames to compare.")
 
-    def input(self, seek_s: float | None) -> list[str]:
+    def input(self, seek_s: float | None, *decoding: str) -> list[str]:
         """Opened at `seek_s` (None: the beginning) as `services/encoding` does, timestamps as
-        stored."""
-        options = ["-copyts", "-noautorotate", "-reinit_filter", "0"]
+        stored. `decoding`: more options for the decoder."""
+        options = ["-copyts", "-noautorotate", "-reinit_filter", "0", *decoding]
         if seek_s is not None:
             options += ["-seek_timestamp", "1", "-noaccurate_seek", "-ss", f"{seek_s:.6f}"]
         return input_arguments(self.path, *options, "-threads", "1")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from drapto.core.bits import BitsError
 
-_SEQUENCE_HEADER, _FRAME_HEADER, _METADATA, _FRAME = 1, 3, 5, 6
+SEQUENCE_HEADER, _FRAME_HEADER, _METADATA, _FRAME = 1, 3, 5, 6
 _ITUT_T35 = 4  # metadata_type
 _TRAILING = 0x80  # trailing_bits(): a one, then zeros
 _LEB128_BYTES = 8
@@ -98,7 +98,7 @@ def _message(obu: Obu) -> bytes | None:
 def _shown_at(obus: Sequence[Obu]) -> int:
     """Where the shown frame begins; the number of OBUs if there is none."""
     for place, obu in enumerate(obus):
-        if obu.kind == _SEQUENCE_HEADER and obu.payload and obu.payload[0] & 0x08:
+        if obu.kind == SEQUENCE_HEADER and obu.payload and obu.payload[0] & 0x08:
             return next(  # reduced_still_picture_header: the only frame is shown
                 (n for n, o in enumerate(obus) if o.kind in (_FRAME, _FRAME_HEADER)), len(obus)
             )

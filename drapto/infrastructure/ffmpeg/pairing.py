@@ -12,6 +12,7 @@ Tests: tests/infrastructure/ffmpeg/test_quality.py.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,15 +20,18 @@ from pathlib import Path
 
 import anyio
 
+from drapto.core import film_grain
 from drapto.core.errors import InputError, ProcessFailedError
 from drapto.core.interfaces import QualityMetric
-from drapto.core.quality import Measuring
+from drapto.core.quality import Measuring, Reference
 from drapto.infrastructure.ffmpeg.footage import Footage, Signal
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, frame_watcher
 from drapto.infrastructure.process import ProcessResult, run_process
 from drapto.infrastructure.stalling import STALL_S
 
 _LOG = "scores.log"
+_ENCODERS_FORMAT = "yuv420p10le"  # what the encoder that takes grain off is given
+_ENVIRONMENT = {**os.environ, "SVT_LOG": "1"}  # that encoder is to say nothing but errors
 
 FramesDone = Callable[[int], None]  # frames compared so far
 
@@ -53,11 +57,16 @@ class Means:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two videos that can be compared. Errors: InputError if they cannot."""
+    """Two videos that can be compared. Errors: InputError if they cannot.
+
+    `grain`: the level of film grain that the encoder of the output took off the source. With one
+    both are compared without grain, as docs/film-grain.md says.
+    """
 
     source: Footage
     output: Footage
     metric: QualityMetric
+    grain: int = 0
 
     def __post_init__(self) -> None:
         self.source.refuse_unlike(self.output)
@@ -68,7 +77,8 @@ class Pair:
 
     def measuring(self, every: int = 1) -> Measuring:
         model = self.metric.model_for(*self.output.picture)
-        return Measuring(metric=self.metric.metric, model=model, every=every)
+        reference = Reference.DENOISED if self.grain else Reference.SOURCE
+        return Measuring(metric=self.metric.metric, model=model, every=every, reference=reference)
 
     async def scores(
         self,
@@ -113,7 +123,9 @@ class Pair:
         sides = (self.output, self.source)
         seeks = [None if from_beginning else side.seek_s(start, end) for side in sides]
         signal = Signal.common(self.source.color, self.output.color)
-        filters = [side.filters(start, end, form, signal) for side in sides]
+        encoded = self.output.filters(start, end, form, signal)
+        taken_in = _ENCODERS_FORMAT if self.grain else form
+        original = self.source.filters(start, end, taken_in, signal)
         compared = self.metric.graph(
             measuring,
             encoded="[encoded]",
@@ -122,15 +134,23 @@ class Pair:
             log=_LOG,
             threads=means.threads,
         )
-        graph = (
-            f"[0:{self.output.stream_index}]{filters[0]}[encoded];"
-            f"[1:{self.source.stream_index}]{filters[1]}[original];{compared}"
-        )
-        return [
+        stream = f"1:{self.source.stream_index}"
+        shown = f"[0:{self.output.stream_index}]{encoded}[encoded]"
+        base_layer = film_grain.BASE_LAYER if self.grain else ()
+        inputs = [
             *(str(means.ffmpeg), "-nostdin", "-hide_banner", "-v", "error", *PROGRESS_OPTIONS),
-            *self.output.input(seeks[0]),
+            *self.output.input(seeks[0], *base_layer),
             *self.source.input(seeks[1]),
-            *("-filter_complex_threads", str(means.threads), "-lavfi", graph, "-f", "null", "-"),
+            *("-filter_complex_threads", str(means.threads)),
+        ]
+        if not self.grain:
+            graph = f"{shown};[{stream}]{original}[original];{compared}"
+            return [*inputs, *("-lavfi", graph, "-f", "null", "-")]
+        return [
+            *inputs,
+            *film_grain.compared_with_denoised(
+                self.grain, stream, original, f"{shown};[dec:0]format={form}[original];{compared}"
+            ),
         ]
 
     async def _run(
@@ -145,6 +165,7 @@ class Pair:
                 stall_s=STALL_S,
                 on_stdout_line=frame_watcher(on_frames),
                 nice=means.nice,
+                env=_ENVIRONMENT,
             )
             return self._read(Path(directory) / _LOG, measuring, done)
 

@@ -47,14 +47,12 @@ def measuring_arguments(
             *source_arguments(task),
             *("-filter_complex_threads", "1", "-filter_complex", graph, "-f", "null", "-"),
         ]
-    graph = f"{decoded};[dec:0]format={form}[original];{comparing}[compared]"
+    graph = f"{decoded};[dec:0]format={form}[original];{comparing}"
     return [
         *opening.input_arguments(encoded, "-threads", "1", *film_grain.BASE_LAYER),
         *source_arguments(task),
-        *("-map", stream, "-vf", filter_graph(task, PIXEL_FORMAT)),
-        *film_grain.denoising_encoder(task.settings.film_grain),
-        *("-fps_mode", "passthrough", "-enc_time_base", "filter", "-f", "null", "-"),
-        *("-threads", "1", *film_grain.BASE_LAYER, "-dec", "0:0"),
-        *("-filter_complex_threads", "1", "-filter_complex", graph),
-        *("-map", "[compared]", "-f", "null", "-"),
+        *("-filter_complex_threads", "1"),
+        *film_grain.compared_with_denoised(
+            task.settings.film_grain, stream, filter_graph(task, PIXEL_FORMAT), graph
+        ),
     ]
