@@ -137,7 +137,8 @@ WorkDirectory = Annotated[str | None, _text(
     "--work-dir", "DIR", FILES, "Where unfinished work is kept. (default: beside the output)"
 )]  # fmt: skip
 DryRun = Annotated[bool, _switch(
-    "--dry-run", panel=FILES, help_text="Print the plan and the commands, encode nothing. Where a VMAF is aimed at, each "
+    "--dry-run", panel=FILES,
+    help_text="Print the plan and the commands, encode nothing. Where a VMAF is aimed at, each "
     "segment gets its own CRF in the end; the commands show the one to expect without a target.",
 )]  # fmt: skip
 

@@ -30,6 +30,7 @@ def estimate(
     target_vmaf: o.TargetVmaf = None,
     crf: o.Crf = None,
     measure: o.Measure = False,
+    max_size_percent: o.MaxSizePercent = None,
     preset: o.Preset = None,
     encoder: o.EncoderName = None,
     crop: o.Crop = None,
@@ -51,9 +52,9 @@ def estimate(
     with a range that should hold 80 % of finished encodes. Nothing is kept but the contact sheet.
     """
     flags = {
-        "target_vmaf": target_vmaf, "crf": crf, "measure": measure or None, "preset": preset,
-        "encoder": encoder, "crop": crop, "deinterlace": deinterlace, "film_grain": film_grain,
-        "audio": audio,
+        "target_vmaf": target_vmaf, "crf": crf, "measure": measure or None,
+        "max_size_percent": max_size_percent, "preset": preset, "encoder": encoder, "crop": crop,
+        "deinterlace": deinterlace, "film_grain": film_grain, "audio": audio,
         "video_stream": video_stream, "workers": workers, "memory_gib": memory,
     }  # fmt: skip
 

@@ -14,12 +14,13 @@ from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
 from drapto.services.detection.features import NumpyBackend
 from drapto.services.estimating.service import FilmEstimator, Tools
+from drapto.services.stages import StageSource
 
 
 def make_estimator(
-    settings: Settings, binary: FfmpegBinary, resources: ResourceManager
+    settings: Settings, binary: FfmpegBinary, resources: ResourceManager, stages: StageSource
 ) -> FilmEstimator:
-    """Of the new stages: what scripts of the legacy ones would make of a film, nobody can say."""
+    """Of the new stages, whoever of `stages` would serve."""
     return FilmEstimator(
         make_workshop(settings, binary, resources, settings.state_dir),
         new_stages(settings, binary, resources).encoding,
@@ -31,6 +32,7 @@ def make_estimator(
             sheets=PngSheets(),
             cpu_s=_cpu_s,
         ),
+        stages,
     )
 
 

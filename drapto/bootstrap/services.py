@@ -69,7 +69,7 @@ class Services:
 
         await self._ready()
         needed_encoder(request.options, self._binary)
-        estimator = make_estimator(self._settings, self._binary, self._resources)
+        estimator = make_estimator(self._settings, self._binary, self._resources, self._router)
         return await estimator.estimate(request, windows=windows, sheet=sheet)
 
     async def analyze(
@@ -136,7 +136,7 @@ class Services:
             sink = Everyone(self._sinks)
             rollback = make_rollback(settings, flags, sink)
             self._shadows = _Shadows(settings, flags, rollback, sink)
-            router = StageRouter(
+            self._router = router = StageRouter(
                 flags.features,
                 new=new_stages(settings, binary, resources),
                 legacy=lambda job: legacy_stages(settings, binary, resources, job.work_dir),

@@ -66,6 +66,22 @@ def test_what_was_predicted_is_what_the_encode_comes_to(tmp_path: Path, scratch:
     assert found["other_bytes"] > 206 / 24 * 128_000 / 8  # the sound, as Opus
 
 
+def test_what_would_keep_a_job_from_being_as_estimated_is_said(
+    tmp_path: Path, scratch: Path
+) -> None:
+    film = letterboxed(tmp_path / "film.mkv", frames=24)
+    flags = tmp_path / "flags.toml"
+    flags.write_text('schema = 1\n[stage.encoding]\nmode = "legacy"\n')
+    done = drapto_here(
+        "estimate", film, *QUICK, "--crf", "40", "--max-size-percent", "0.5", "--json",
+        TMPDIR=str(scratch), XDG_STATE_HOME=str(scratch / "state"), DRAPTO_FLAGS_FILE=str(flags),
+    )  # fmt: skip
+    notes = " ".join(json.loads(done.stdout)["notes"])
+    assert "Legacy scripts would serve encoding" in notes
+    assert "would be given up" in notes
+    assert contents(scratch) == set()
+
+
 def test_a_target_leads_to_a_crf_and_a_better_one_to_more_bytes(
     tmp_path: Path, scratch: Path
 ) -> None:
@@ -134,7 +150,7 @@ def test_a_source_is_never_taken_for_a_contact_sheet(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_estimate_leaves_nothing(tmp_path: Path, scratch: Path) -> None:
-    film = clips.silent(tmp_path, frames=240)
+    film, _ = clips.with_cuts(tmp_path, [("testsrc2", 240)], size="192x108", audio=False)
     before = contents(tmp_path)
     running = subprocess.Popen(
         program.command("estimate", film, "--preset", "2", "--crf", "20"),

@@ -1,6 +1,6 @@
 """Says what an encode would come to, from a few windows of the film: `drapto estimate`.
 
-    estimator = FilmEstimator(workshop, encoding, tools)
+    estimator = FilmEstimator(workshop, encoding, tools, stages)
     estimate = await estimator.estimate(request, windows=None, sheet=None)
 
 Promised: nothing but the contact sheet is written anywhere that stays; windows are looked at by
@@ -37,6 +37,7 @@ from drapto.services.encoding.settings import picture_size
 from drapto.services.encoding.steering import settle_aim
 from drapto.services.encoding.tasks import make_tasks
 from drapto.services.estimating.calibration import ordinary_rate
+from drapto.services.estimating.doubts import doubts_about_routes, doubts_about_saving
 from drapto.services.estimating.film import Film
 from drapto.services.estimating.looking import look
 from drapto.services.estimating.prediction import Trial, predict
@@ -46,7 +47,9 @@ from drapto.services.estimating.tracks import other_bytes
 from drapto.services.estimating.trying import Trying, with_features
 from drapto.services.estimating.windows import choose_windows
 from drapto.services.planning import VideoPlan, decide_tracks, plan_video, warnings_of
+from drapto.services.reporting import Reporter
 from drapto.services.segmentation.service import frames_in
+from drapto.services.stages import JobToServe, StageSource
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,14 @@ class Tools:
 class FilmEstimator:
     """One instance serves any number of films, one after the other."""
 
-    def __init__(self, workshop: Workshop, encoding: EncodingService, tools: Tools) -> None:
+    def __init__(
+        self, workshop: Workshop, encoding: EncodingService, tools: Tools, stages: StageSource
+    ) -> None:
+        """`encoding` tries windows; `stages` only says who would serve a job."""
         self._workshop = workshop
         self._encoding = encoding
         self._tools = tools
+        self._stages = stages
 
     async def estimate(
         self, request: JobRequest, *, windows: int | None = None, sheet: Path | None = None
@@ -83,6 +90,8 @@ class FilmEstimator:
             options, media, track, decisions.encoder, self._encoding, self._workshop
         )
         async with self._workshop.store.scratch() as scratch:
+            job = JobToServe(Reporter(""), request, media, track, scratch, is_rehearsal=True)
+            routes = await self._stages.for_job(job).settle(None)
             video = await reader.open_video(media, track, scratch)
             sizes = await self._tools.sizer.of(media, video)
             sample = await self._look(video, options, windows, sizes)
@@ -110,10 +119,15 @@ class FilmEstimator:
             request, media, sample, decisions, plan, self._cores, others,
             predict(film, trials, plan.goal, plan.prior), costs,
         )  # fmt: skip
+        doubts = (
+            *estimate.notes,
+            *doubts_about_routes(routes),
+            *doubts_about_saving(options, media.size_bytes, estimate.output_bytes),
+        )
         return estimate.model_copy(
             update={
                 "sheet": sheet,
-                "notes": tuple(dict.fromkeys((*notes, *sample.notes, *said, *estimate.notes))),
+                "notes": tuple(dict.fromkeys((*notes, *sample.notes, *said, *doubts))),
                 "spent_wall_s": time.monotonic() - began_s,
                 "spent_cpu_s": self._tools.cpu_s() - cpu_began_s,
             }
