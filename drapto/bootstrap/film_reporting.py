@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import anyio.to_thread
@@ -15,9 +16,11 @@ from drapto.core.film_report import FilmReport, StillPair, middle_frame
 from drapto.core.manifest import Manifest
 from drapto.core.words import sentence, shortened
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
+from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.infrastructure.ffmpeg.stills import StillPairs
 from drapto.infrastructure.manifests import find_manifest, is_manifest
 from drapto.infrastructure.settings import Settings
+from drapto.services.verifying import with_left_out
 
 _WHY_AT_MOST = 600  # characters; errors of ffmpeg quote its whole command line
 
@@ -68,7 +71,8 @@ async def _take(
     would come after it."""
     ffmpeg = find_ffmpeg(settings.ffmpeg)
     with tempfile.TemporaryDirectory(prefix="drapto-report-", dir=settings.work_dir) as scratch:
-        pairs = StillPairs(report.manifest, ffmpeg, Path(scratch))
+        completed = partial(with_left_out, PyAvReader(ffmpeg))
+        pairs = StillPairs(report.manifest, ffmpeg, Path(scratch), completed)
         tell("reading source and output")
         await pairs.open()
         for number, segment in enumerate(report.places, start=1):

@@ -99,7 +99,6 @@ async def _deinterlacing(
     made: Manifest | None,
     options: VerifyOptions,
 ) -> Deinterlacing:
-    """With the frames that inverse telecine leaves out, which follow from the source alone."""
     if options.deinterlace == "auto":
         work = made.settings.deinterlacing if made is not None else UNTOUCHED
     elif options.deinterlace == "off":
@@ -107,7 +106,15 @@ async def _deinterlacing(
     else:
         order = await anyio.to_thread.run_sync(_field_order, luma, video)
         work = Deinterlacing(method=Method(options.deinterlace), field_order=order)
-    if work.method is not Method.IVTC:
+    return await with_left_out(reader, video, work)
+
+
+async def with_left_out(
+    reader: MediaReader, video: SourceVideo, work: Deinterlacing
+) -> Deinterlacing:
+    """With the frames that inverse telecine leaves out, which manifests do not list: they follow
+    from the source alone. Decodes it once for that. Errors: InputError."""
+    if work.method is not Method.IVTC or work.dropped:
         return work
     fields = await reader.field_series(video, work.field_order, lambda _frames: None)
     return inverse_telecine(fields, work.field_order)

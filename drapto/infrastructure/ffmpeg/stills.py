@@ -14,12 +14,12 @@ Tests: tests/infrastructure/ffmpeg/test_stills.py.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from drapto.core.deinterlacing import Method
+from drapto.core.deinterlacing import Deinterlacing
 from drapto.core.errors import InputError
 from drapto.core.film_report import Still, StillPair
 from drapto.core.manifest import Manifest
@@ -46,11 +46,22 @@ class _Side:
     track: Track
 
 
+Completed = Callable[[SourceVideo, Deinterlacing], Awaitable[Deinterlacing]]
+
+
+async def _as_it_is(_video: SourceVideo, work: Deinterlacing) -> Deinterlacing:
+    return work
+
+
 class StillPairs:
     """Call `open` once. Nothing is kept: `scratch_dir` may go when the pictures are there."""
 
-    def __init__(self, manifest: Manifest, ffmpeg: Path, scratch_dir: Path) -> None:
+    def __init__(
+        self, manifest: Manifest, ffmpeg: Path, scratch_dir: Path, completed: Completed = _as_it_is
+    ) -> None:
+        """`completed` adds to the deinterlacing of a manifest what manifests leave out."""
         self._manifest = manifest
+        self._completed = completed
         self._ffmpeg = ffmpeg
         self._scratch = scratch_dir
         self._reader = PyAvReader(ffmpeg)
@@ -62,10 +73,6 @@ class StillPairs:
         ResourceError if a copy that is needed has no room."""
         manifest = self._manifest
         settings = manifest.settings
-        if settings.deinterlacing.method is Method.IVTC:
-            raise InputError(
-                "Inverse telecine left frames out, and the manifest does not say which ones."
-            )
         _refuse_changed("source", manifest.source, manifest.source_bytes)
         _refuse_changed("output", manifest.output, manifest.output_bytes)
         encoded = [
@@ -74,7 +81,7 @@ class StillPairs:
             if t.kind == TrackKind.VIDEO and t.action == "encoded"
         ]
         source = await self._video(manifest.source, encoded[0] if encoded else None)
-        source = source.deinterlaced(settings.deinterlacing)
+        source = source.deinterlaced(await self._completed(source, settings.deinterlacing))
         output = await self._video(manifest.output, None)
         frames = manifest.segments[-1].end_frame if manifest.segments else 0
         for name, video in (("source", source), ("output", output)):
