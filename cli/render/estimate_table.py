@@ -9,7 +9,7 @@ from pathlib import Path
 from cli import text
 from cli.errors import Failure
 from cli.render.console import make_console, print_facts, print_table, write_line
-from cli.render.facts import Facts
+from cli.render.facts import Facts, grain
 from drapto.core.estimate import Estimate, Range
 from drapto.core.json_text import dumps
 
@@ -72,8 +72,9 @@ def _facts(found: Estimate) -> Facts:
                     f"all else {text.size(found.other_bytes)}"),
         ("time", f"{_spoken(found.wall_s)} here, if nothing else runs"),
         ("quality", _quality(found)),
-        ("video", f"{found.encoder}, preset {found.preset}, {found.width}x{found.height}, "
-                  f"{found.frames} frames ({text.duration(found.duration_s)})"),
+        ("video", f"{found.encoder}, preset {found.preset}, {found.width}x{found.height}"
+                  f"{grain(found.film_grain)}, {found.frames} frames "
+                  f"({text.duration(found.duration_s)})"),
         ("crop", f"{found.crop or 'none'}. {text.printable(found.crop_reason)}".strip()),
         ("workers", f"{found.workers} (lp {found.lp} each)"),
         ("memory", text.size(found.memory_bytes)),

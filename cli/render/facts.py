@@ -17,7 +17,7 @@ def plan_facts(plan: PlanReady) -> Facts:
     resumed = f", {plan.resumed_segments} already done" if plan.resumed_segments else ""
     return [
         ("frames", f"{plan.frames} in {text.count(plan.segments, 'segment')}{resumed}"),
-        ("video", f"{plan.encoder}, {_aim(plan)}, preset {plan.preset}{_grain(plan.film_grain)}"),
+        ("video", f"{plan.encoder}, {_aim(plan)}, preset {plan.preset}{grain(plan.film_grain)}"),
         ("crop", plan.crop or "none"),
         ("dynamic range", text.printable(plan.dynamic_range)),
         ("workers", f"{plan.workers} (lp {plan.lp} each)"),
@@ -43,7 +43,7 @@ def result_facts(result: EncodeResult, log: Path | None = None) -> Facts:
             f"in {text.count(result.segments, 'segment')}{resumed}",
         ),
         ("video", f"{settings.encoder}, {_crf(result)}, preset {settings.preset}, "
-                  f"{settings.width}x{settings.height}{_grain(settings.film_grain)}"),
+                  f"{settings.width}x{settings.height}{grain(settings.film_grain)}"),
         *_quality_facts(result.quality),
         ("crop", str(result.crop) if result.crop else "none"),
         ("dynamic range", text.printable(result.dynamic_range)),
@@ -67,7 +67,8 @@ def _crf(result: EncodeResult) -> str:
     return f"{'mean ' if steered else ''}CRF {result.settings.crf:g}"
 
 
-def _grain(level: int) -> str:
+def grain(level: int) -> str:
+    """Behind the other settings of a video; nothing where there is none."""
     return f", film grain {level}" if level else ""
 
 

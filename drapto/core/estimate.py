@@ -54,6 +54,7 @@ class Estimate(Value):
     crop_reason: str
     encoder: str
     preset: int
+    film_grain: int = 0  # level; 0: none
     target_vmaf: float | None  # None: one CRF for the whole film
     crf: float  # the one, or the level around which segments would lie
     vmaf: Range | None  # mean of all frames; None: not measured

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from drapto.core.film_report import FilmReport, Still
 from drapto.core.manifest import ManifestRow, RowOutcome
-from drapto.core.quality import Metric, Pool
+from drapto.core.quality import Metric, Pool, Reference
 from drapto.core.words import count, duration, saving, sentence, size
 from drapto.infrastructure.report import film_plots
 from drapto.infrastructure.report.html import environment
@@ -68,7 +68,8 @@ def summary(report: FilmReport) -> str:
         metric = quality.measuring.metric
         score = _score(report.pooled, metric)
         asked = "" if quality.target is None else f" of {quality.target:g}"
-        said.append(f"{_name(metric)} {score}{asked}{_POOLS[quality.pool]}")
+        bare = " without grain" if quality.measuring.reference is Reference.DENOISED else ""
+        said.append(f"{_name(metric)} {score}{asked}{_POOLS[quality.pool]}{bare}")
     saved = film.source_bytes - film.output_bytes
     less = f"{size(saved)} saved, " if saved > 0 else ""
     said.append(f"{less}{saving(film.source_bytes, film.output_bytes)}")

@@ -92,6 +92,7 @@ def summed_up(
         crop_reason=sample.analysis.crop.reason,
         encoder=settings.encoder,
         preset=settings.preset,
+        film_grain=settings.film_grain,
         target_vmaf=None if plan.goal is None else plan.goal.target,
         crf=prediction.crf,
         vmaf=prediction.vmaf,

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from drapto.core import t35
 from drapto.core.bits import BitsError
-from drapto.infrastructure.ffmpeg.obu import metadata_obu, metadata_of, split, with_metadata
+from drapto.infrastructure.ffmpeg.obu import (
+    has_film_grain,
+    metadata_obu,
+    metadata_of,
+    split,
+    with_metadata,
+)
 from tests.media.clips import ffmpeg, pattern
 from tests.media.dynamic_hdr import message
 
@@ -32,6 +38,26 @@ SEQUENCE = obu(1, b"\x00sequence")
 
 def kinds(unit: bytes) -> list[int]:
     return [found.kind for found in split(unit)]
+
+
+@pytest.mark.parametrize(
+    ("payload", "grain"),
+    [
+        (b"\x12\xc0", True),  # …1, then the one of trailing_bits()
+        (b"\x12\x40", False),  # …0, then it
+        (b"\x13\x80", True),  # across the border of a byte
+        (b"\x12\x80\x00", False),  # zeros behind it say nothing
+    ],
+)
+def test_last_bit_of_a_sequence_header_tells_of_film_grain(payload: bytes, grain: bool) -> None:
+    [header] = split(obu(1, payload))
+    assert has_film_grain(header) is grain
+
+
+def test_sequence_header_without_content_is_refused() -> None:
+    [header] = split(obu(1, b"\x00\x00"))
+    with pytest.raises(BitsError):
+        has_film_grain(header)
 
 
 @pytest.mark.parametrize("last", [frame(SHOWN), frame(AGAIN, kind=3)])
