@@ -85,6 +85,10 @@ async def _all(
         print(f"{name}: {used.wall_s:.0f} s, CPU {used.cpu_s:.0f} s, VMAF {arms[name].vmaf:.2f}",
               flush=True)  # fmt: skip
 
+    def fresh(number: int) -> list[str]:
+        """Without the memory of films that were encoded before, this one among them."""
+        return ["env", f"XDG_STATE_HOME={work / f'state{number}'}"]
+
     def strategy(name: str, output: Path, *more: str) -> list[str | Path]:
         script = ROOT / "bench" / "_search_strategies.py"
         return [sys.executable, script, name, film, output, "--target", str(args.target),
@@ -94,7 +98,8 @@ async def _all(
     for number in range(args.runs):
         await run(
             f"drapto{f' ({number + 1})' if number else ''}",
-            [sys.executable, "-m", "cli.main", "encode", film, ours, "--preset", str(args.preset),
+            [*fresh(number), sys.executable, "-m", "cli.main", "encode", film, ours,
+             "--preset", str(args.preset),
              "--target-vmaf", str(args.target), "--audio", "none", "--crop", "off", "--keep-work",
              "--no-resume", "--overwrite", "-q"],
             ours,
