@@ -20,7 +20,7 @@ QUICK: dict[str, Any] = {"preset": 13, "crf": 50.0}
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Nine seconds with four cuts: several segments."""
-    return clips.with_cuts(tmp_path_factory.mktemp("film"))[0]
+    return clips.with_cuts(tmp_path_factory.mktemp("film"), clips.HALF, rate=12)[0]
 
 
 @pytest.fixture

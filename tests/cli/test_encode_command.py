@@ -253,7 +253,7 @@ class TestOnATerminal:
 
     def test_ctrl_c_leaves_a_clean_terminal_and_says_how_to_go_on(self, tmp_path: Path) -> None:
         long, _ = clips.with_cuts(tmp_path, audio=False, size="192x108")
-        terminal = Terminal(100, "encode", long, "out.mkv", "--crf", "50", "--preset", "2",
+        terminal = Terminal(100, "encode", long, "out.mkv", "--crf", "50", "--preset", "4",
                             "--workers", "1")  # fmt: skip
         terminal.read_until(r"[1-9] of \d+ segments")
         os.write(terminal.master, b"\x03")

@@ -36,9 +36,14 @@ async def encode(source: Path, output: Path, **more: Any) -> tuple[EncodeResult,
     return result, [json.loads(line)["entry"] for line in journal.read_text().splitlines()]
 
 
+def seventeen_seconds(directory: Path) -> Path:
+    scenes = (*clips.SCENES, *clips.SCENES[::-1])
+    return clips.with_cuts(directory, scenes=scenes, size="160x90")[0]
+
+
 @pytest.fixture
 def film(tmp_path: Path) -> Path:
-    return clips.with_cuts(tmp_path, scenes=(*clips.SCENES, *clips.SCENES[::-1]))[0]
+    return seventeen_seconds(tmp_path)
 
 
 async def test_segments_are_handed_out_before_the_analysis_is_done(
@@ -64,7 +69,7 @@ async def test_early_segments_are_those_of_the_whole_plan(film: Path, tmp_path: 
 
 
 async def test_what_was_begun_on_a_wrong_index_is_withdrawn(tmp_path: Path) -> None:
-    whole = clips.with_cuts(tmp_path, scenes=(*clips.SCENES, *clips.SCENES[::-1]))[0]
+    whole = seventeen_seconds(tmp_path)
     damaged = hostile.with_hole(whole, tmp_path / "damaged.mp4")
     result, entries = await encode(damaged, tmp_path / "out.mkv")
     assert any("decoded" in warning for warning in result.warnings)

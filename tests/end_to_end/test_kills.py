@@ -20,8 +20,7 @@ from tests.media import clips
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten seconds with five cuts: long enough to be killed in every stage."""
-    scenes = tuple((picture, frames // 2) for picture, frames in clips.SCENES)
-    path, _ = clips.with_cuts(tmp_path_factory.mktemp("kills"), scenes, rate=12)
+    path, _ = clips.with_cuts(tmp_path_factory.mktemp("kills"), clips.HALF, rate=12)
     return path
 
 

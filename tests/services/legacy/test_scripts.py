@@ -33,7 +33,7 @@ def run(
     own = {name: str(value) for name, value in variables.items()}
     return subprocess.run(
         ["bash", PACKAGED_SCRIPTS / f"{script}.sh", *arguments],
-        env={**kept, "DRAPTO_FFMPEG": str(find_ffmpeg()), "DRAPTO_PRESET": "12", **own},
+        env={**kept, "DRAPTO_FFMPEG": str(find_ffmpeg()), "DRAPTO_PRESET": "13", **own},
         cwd=cwd,
         capture_output=True,
         text=True,
