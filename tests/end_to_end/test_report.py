@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.program import drapto
+from tests.end_to_end.program import drapto_here
 from tests.media import clips
 from tests.web_pages import Page, in_browser, needs_browser
 
@@ -24,8 +24,8 @@ Report = Callable[..., subprocess.CompletedProcess[str]]
 def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a source, an output, its work directory, and the state directory."""
     home = tmp_path_factory.mktemp("encoded")
-    clips.with_cuts(home, name="in.mkv")[0].rename(home / ODD)
-    done = drapto(
+    clips.with_cuts(home, clips.HALF, rate=12, name="in.mkv")[0].rename(home / ODD)
+    done = drapto_here(
         "encode", *ENCODE, "--", home / ODD, home / f"out{ODD}",
         DRAPTO_STATE_DIR=str(home / "state"),
     )  # fmt: skip
@@ -36,7 +36,7 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def report(encoded: Path) -> Report:
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return drapto("report", *arguments, DRAPTO_STATE_DIR=str(encoded / "state"))
+        return drapto_here("report", *arguments, DRAPTO_STATE_DIR=str(encoded / "state"))
 
     return run
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from drapto import CropRect, Drapto, InputError, Metric, Settings, UsageError, Verification
-from tests.end_to_end.program import drapto
+from tests.end_to_end.program import drapto_here
 from tests.media import clips, film
 from tests.media.clips import ffmpeg
 from tests.media.film import damage
@@ -53,12 +53,12 @@ async def test_a_file_against_itself_scores_the_most_there_is(
     assert (found.frames, found.quality.measured, found.every) == (24, 24, 1)
 
 
-async def test_the_program_prints_the_figures_and_the_worst_moments(tmp_path: Path) -> None:
+def test_the_program_prints_the_figures_and_the_worst_moments(tmp_path: Path) -> None:
     """Frames 48 to 56, in the third second, are blurred: they are found and named."""
     source = clips.silent(tmp_path, frames=96)
     output = by_another(source, "out.mkv", "-vf", "gblur=4:enable='between(n,48,56)'")
     before = source.read_bytes(), output.read_bytes()
-    done = drapto("verify", source, output, "--every-frame", cwd=tmp_path)
+    done = drapto_here("verify", source, output, "--every-frame", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     lines = dict(line.split(": ", 1) for line in done.stdout.splitlines() if ": " in line)
     assert lines["metric"] == "VMAF, model vmaf_v0.6.1"
@@ -70,7 +70,7 @@ async def test_the_program_prints_the_figures_and_the_worst_moments(tmp_path: Pa
     assert score == lines["minimum"]
     assert float(score) < float(lines["p5"].split()[0]) < float(lines["mean"])
 
-    quick = json.loads(drapto("verify", source, output, "--json").stdout)
+    quick = json.loads(drapto_here("verify", source, output, "--json").stdout)
     assert (quick["every"], quick["quality"]["measured"]) == (3, 32)
     assert quick["quality"]["mean"] == pytest.approx(float(lines["mean"]), abs=1)
     assert quick["worst"][0]["frame"] in (48, 51, 54)
@@ -162,12 +162,10 @@ async def test_hdr_is_measured_by_xpsnr_of_the_coded_signal_and_says_so(
 
 
 @pytest.mark.parametrize("graph", ["select='not(eq(n,20))'", "loop=1:1:20,setpts=N/24/TB"])
-async def test_another_number_of_frames_is_refused_with_exit_code_3(
-    tmp_path: Path, graph: str
-) -> None:
+def test_another_number_of_frames_is_refused_with_exit_code_3(tmp_path: Path, graph: str) -> None:
     source = clips.silent(tmp_path, frames=30)
     output = by_another(source, "out.mkv", "-vf", graph)
-    done = drapto("verify", source, output)
+    done = drapto_here("verify", source, output)
     assert done.returncode == 3 and done.stdout == ""
     assert re.search(r"has (29|31) frames, not 30, so nobody can say", done.stderr)
     assert "never guessed" in done.stderr
@@ -199,13 +197,17 @@ async def test_neg_is_another_model_and_only_vmaf_has_it(tmp_path: Path) -> None
     assert found.model == "vmaf_v0.6.1neg"
     with pytest.raises(UsageError, match="no NEG model of SSIM"):
         await verified(source, source, neg=True, metric=Metric.SSIM)
-    assert drapto("verify", source, source, "--metric", "vmaff").returncode == 2
-    assert drapto("verify", source, tmp_path / "nothing.mkv").returncode == 3
 
 
-async def test_an_ffmpeg_that_cannot_measure_is_exit_code_4(tmp_path: Path) -> None:
+def test_a_metric_or_file_that_is_none_has_its_exit_code(tmp_path: Path) -> None:
     source = clips.silent(tmp_path, frames=6)
-    done = drapto("verify", source, source, DRAPTO_FFMPEG=str(tmp_path / "ffmpeg"))
+    assert drapto_here("verify", source, source, "--metric", "vmaff").returncode == 2
+    assert drapto_here("verify", source, tmp_path / "nothing.mkv").returncode == 3
+
+
+def test_an_ffmpeg_that_cannot_measure_is_exit_code_4(tmp_path: Path) -> None:
+    source = clips.silent(tmp_path, frames=6)
+    done = drapto_here("verify", source, source, DRAPTO_FFMPEG=str(tmp_path / "ffmpeg"))
     assert done.returncode == 4
 
 
