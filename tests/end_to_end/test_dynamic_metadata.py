@@ -43,7 +43,9 @@ def both(directory: Path, name: str = "both.mkv", **more: Any) -> Path:
     return hdr.source(directory, name, frames=FRAMES, hdr10_plus=hdr.message, rpu=rpus, **more)
 
 
-@pytest.mark.parametrize("name", ["both.mkv", "both.mp4", "both.ts", "both.hevc"])
+@pytest.mark.parametrize(
+    "name", ["both.mkv", "both.mp4", pytest.param("both.ts", marks=pytest.mark.slow), "both.hevc"]
+)
 async def test_every_frame_keeps_its_metadata_from_any_container(tmp_path: Path, name: str) -> None:
     source, output = both(tmp_path, name), tmp_path / "out.mkv"
     result = await encode(source, output)
@@ -61,7 +63,7 @@ async def test_every_frame_keeps_its_metadata_from_any_container(tmp_path: Path,
     assert not [text for text in result.warnings if "HDR10+" in text or "Dolby" in text]
 
 
-@pytest.mark.parametrize("name", ["out.mp4", "out.webm"])
+@pytest.mark.parametrize("name", ["out.mp4", pytest.param("out.webm", marks=pytest.mark.slow)])
 async def test_other_outputs_carry_frames_and_record_too(tmp_path: Path, name: str) -> None:
     source, output = both(tmp_path), tmp_path / name
     result = await encode(source, output)
@@ -92,7 +94,7 @@ async def test_profiles_become_those_of_av1(
     assert said in warned if said else "Dolby" not in warned
 
 
-@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize("full", [True, pytest.param(False, marks=pytest.mark.slow)])
 async def test_profile_7_becomes_8_without_its_layer(tmp_path: Path, full: bool) -> None:
     source = hdr.source(
         tmp_path,
@@ -164,7 +166,7 @@ async def test_scripts_of_the_legacy_side_get_it_too(tmp_path: Path) -> None:
 
 
 def test_a_killed_job_goes_on_with_it(tmp_path: Path) -> None:
-    frames = 264  # more than one segment of ten seconds
+    frames, seconds = 96, {"DRAPTO_MAX_SEGMENT_S": "1.0"}
     rpus = hdr.each(hdr.rpu_81)
     source = hdr.source(tmp_path, frames=frames, hdr10_plus=hdr.message, rpu=rpus)
     output = tmp_path / "out.mkv"
@@ -175,9 +177,10 @@ def test_a_killed_job_goes_on_with_it(tmp_path: Path) -> None:
         *options,
         when=lambda event: event["event"] == "segment_finished",
         then=lambda process: process.send_signal(signal.SIGKILL),
+        **seconds,
     )
     assert killed.acted and killed.code == -signal.SIGKILL
-    done = disturbing.encode_here(source, output, *options)
+    done = disturbing.encode_here(source, output, *options, **seconds)
     assert done.code == 0
     assert 0 < done.result["resumed_segments"] < done.result["segments"]
     assert hdr.side_data(output) == hdr.side_data(source)

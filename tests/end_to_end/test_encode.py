@@ -60,6 +60,7 @@ async def test_everything_beside_the_video_is_kept(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow  # test_corpus.py has sources of these kinds, and looks closer
 @pytest.mark.parametrize(
     "make",
     [

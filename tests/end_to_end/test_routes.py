@@ -18,11 +18,19 @@ from tests.end_to_end.program import drapto_here as drapto
 from tests.legacy import needs_tools
 from tests.media import clips
 
-COMBINATIONS = list(itertools.product(Side, repeat=3))
-
 
 @needs_tools
-@pytest.mark.parametrize("sides", COMBINATIONS, ids=["-".join(c) for c in COMBINATIONS])
+@pytest.mark.parametrize(
+    "sides",
+    [
+        pytest.param(
+            sides,
+            id="-".join(sides),
+            marks=pytest.mark.slow if sides.count(Side.LEGACY) == 2 else (),
+        )
+        for sides in itertools.product(Side, repeat=3)
+    ],
+)
 def test_all_combinations_make_a_valid_output(
     film: Path, tmp_path: Path, sides: tuple[Side, ...]
 ) -> None:

@@ -239,7 +239,7 @@ def test_browser_shows_the_page_without_a_complaint(full: str, tmp_path: Path) -
 
 
 @needs_browser
-@pytest.mark.parametrize("width_px", [400, 1280])
+@pytest.mark.parametrize("width_px", [400, pytest.param(1280, marks=pytest.mark.slow)])
 def test_page_is_no_wider_than_its_window(width_px: int, jpeg: bytes, tmp_path: Path) -> None:
     long = "x" * 240
     film = film_manifest(

@@ -40,7 +40,7 @@ def numbers(folder: Path) -> list[int]:
     return [entry["number"] for entry in anyio.run(FileJournal(folder).read)]
 
 
-@pytest.mark.parametrize("padding", [10, 60_000])
+@pytest.mark.parametrize("padding", [pytest.param(10, marks=pytest.mark.slow), 60_000])
 def test_a_kill_at_any_moment_loses_no_entry_whose_append_had_returned(
     tmp_path: Path, padding: int
 ) -> None:

@@ -149,16 +149,24 @@ def test_progressive_pattern_of_any_size_and_movement_is_never_called_interlaced
     assert_progressive(tmp_path, pattern, moved, *QUICK_SIZES, *SIZES)
 
 
-@pytest.mark.parametrize("size", [(128, 72), (320, 180)])
+IN_FIELDS = (
+    ("testsrc2", "scroll=h=0.02"),
+    ("smptebars", "scroll=h=0.02"),
+    ("mandelbrot", "scroll=h=0.02"),
+    ("cellauto=seed=5", "null"),
+    ("perlin=seed=1", "null"),
+    ("zoneplate=kx2=60:ky2=60:kt=3", "null"),
+)
+
+
 @pytest.mark.parametrize(
-    ("pattern", "moved"),
+    ("pattern", "moved", "size"),
     [
-        ("testsrc2", "scroll=h=0.02"),
-        ("smptebars", "scroll=h=0.02"),
-        ("mandelbrot", "scroll=h=0.02"),
-        ("cellauto=seed=5", "null"),
-        ("perlin=seed=1", "null"),
-        ("zoneplate=kx2=60:ky2=60:kt=3", "null"),
+        *((*made, (128, 72)) for made in IN_FIELDS),
+        *(
+            pytest.param(*made, (320, 180), marks=() if made[0] == "testsrc2" else pytest.mark.slow)
+            for made in IN_FIELDS
+        ),
     ],
 )
 def test_pattern_in_fields_is_called_what_it_is(
