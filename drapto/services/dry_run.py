@@ -58,7 +58,7 @@ async def dry_run(
             analysis.grain,
         )
         tasks = make_tasks(video, segments, plan.settings, scratch)
-        for message in (*notes, *warnings_of(video, analysis, decisions.mux)):
+        for message in (*notes, *warnings_of(video, analysis, decisions.mux, request.options)):
             reporter.warn(message)
         ready = plan_ready(reporter.job, decisions, plan, video, segments, {}, routes)
         reporter.emit(ready)

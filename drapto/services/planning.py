@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from drapto.core.analysis import VideoAnalysis
 from drapto.core.events import PlanReady
 from drapto.core.interfaces import Encoder, EncodingService
-from drapto.core.job import JobRequest
+from drapto.core.job import EncodeOptions, JobRequest
 from drapto.core.media import ColorInfo, CropRect, MediaInfo, Track
 from drapto.core.quality import Measuring, Reference
 from drapto.core.resources import WorkerPlan, plan_workers
@@ -148,13 +148,20 @@ def plan_ready(
     )
 
 
-def warnings_of(video: SourceVideo, analysis: VideoAnalysis, mux: MuxPlan) -> tuple[str, ...]:
+def warnings_of(
+    video: SourceVideo, analysis: VideoAnalysis, mux: MuxPlan, options: EncodeOptions
+) -> tuple[str, ...]:
     """What a person has to know before the encode starts, in plain sentences."""
     notes = (*video.index.notes, *analysis.notes, *mux.notes)
     metadata = decide_metadata(video, analysis.crop.rect, mux.video.codec)
     said = [*map(sentence, notes), *metadata.notes]
     said += shape_notes(analysis.shape_changes, video.track)
     said += deinterlacing_notes(video, analysis)
+    if options.film_grain == "auto" and "grain" in analysis.unreported:
+        said.append(
+            "No film grain is coded, because whoever analysed the film did not look for grain; "
+            "--film-grain takes a level from 1 to 50, too."
+        )
     if analysis.decode_errors:
         said.append(
             f"The source is damaged: {count(analysis.decode_errors, 'frame')} could not be decoded "

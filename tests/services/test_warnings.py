@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from drapto import Analysis, Drapto, MediaInfo, Settings
+from drapto.core.film_grain import FilmGrainChoice
 from drapto.core.job import EncodeOptions, JobRequest
 from drapto.services.planning import decide_tracks, warnings_of
 from tests.media import clips, hdr
@@ -18,12 +19,16 @@ async def analysed(source: Path) -> tuple[MediaInfo, Analysis]:
 
 
 def warnings(
-    source: Path, media: MediaInfo, found: Analysis, encoder: str = "svt-av1"
+    source: Path,
+    media: MediaInfo,
+    found: Analysis,
+    encoder: str = "svt-av1",
+    film_grain: FilmGrainChoice = "off",
 ) -> list[str]:
-    options = EncodeOptions(encoder=encoder)
+    options = EncodeOptions(encoder=encoder, film_grain=film_grain)
     request = JobRequest(source=source, output=source.with_name("out.mkv"), options=options)
     mux = decide_tracks(request, media, found.video.track).mux
-    return list(warnings_of(found.video, found.analysis, mux))
+    return list(warnings_of(found.video, found.analysis, mux, options))
 
 
 async def test_notes_on_the_source_are_said_as_sentences(tmp_path: Path) -> None:
@@ -31,6 +36,17 @@ async def test_notes_on_the_source_are_said_as_sentences(tmp_path: Path) -> None
     said = warnings(source, *await analysed(source))
     assert "There are no timestamps; 24 frames per second assumed, as its headers say." in said
     assert all(text[0].isupper() and text.endswith(".") for text in said)
+
+
+async def test_grain_that_nobody_looked_for_is_said_where_it_would_decide(tmp_path: Path) -> None:
+    source = clips.raw_h264(tmp_path)
+    media, found = await analysed(source)
+    blind = found.analysis.model_copy(update={"unreported": ("grain",)})
+    unlooked = Analysis(blind, found.video, found.segments)
+    (said,) = [t for t in warnings(source, media, unlooked, film_grain="auto") if "grain" in t]
+    assert said.startswith("No film grain is coded, because")
+    assert not [t for t in warnings(source, media, found, film_grain="auto") if "grain" in t]
+    assert not [t for t in warnings(source, media, unlooked, film_grain="off") if "grain" in t]
 
 
 async def test_hdr10_plus_names_the_static_metadata_only_where_there_is_some(

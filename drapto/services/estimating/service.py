@@ -114,7 +114,7 @@ class FilmEstimator:
             segments=film.frames * film.segments_per_frame(sample.seen),
             is_measured=plan.aim is not None,
         )  # fmt: skip
-        said = warnings_of(sample.video, sample.analysis, decisions.mux)
+        said = warnings_of(sample.video, sample.analysis, decisions.mux, options)
         estimate = summed_up(
             request, media, sample, decisions, plan, self._cores, others,
             predict(film, trials, plan.goal, plan.prior), costs,

@@ -93,7 +93,7 @@ async def analyse(
         analysis.grain,
     )
     plan = await encoders.settle(plan, segments)
-    for message in warnings_of(video, analysis, decisions.mux):
+    for message in warnings_of(video, analysis, decisions.mux, job.request.options):
         job.reporter.warn(message)
     resumed = {index: done[index] for index in done if index not in encoders.begun}
     routes = job.state.checkpoint.routes or ()
