@@ -15,8 +15,9 @@ from drapto.core.routing import RoutedStage, Side
 from drapto.core.shadow_report import ShadowReport
 from tests.comparison_history import ODD_PATH, filled_store, history
 from tests.empty_world import enter_empty_world
-from tests.end_to_end.program import drapto
+from tests.end_to_end.program import drapto_here
 from tests.legacy import needs_tools
+from tests.media import clips
 
 
 @pytest.fixture(autouse=True)
@@ -25,13 +26,20 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return enter_empty_world(tmp_path, monkeypatch)
 
 
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds with a cut and sound: both sides of every stage are run on it, when idle."""
+    scenes = (("testsrc2", 24), ("smptehdbars", 24))
+    return clips.with_cuts(tmp_path_factory.mktemp("film"), scenes, size="160x90")[0]
+
+
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     return tmp_path / "state dir"
 
 
 def shadow(*arguments: str | Path, code: int = 0, **env: str) -> tuple[str, str]:
-    done = drapto("shadow", *arguments, **env)
+    done = drapto_here("shadow", *arguments, **env)
     assert done.returncode == code, done.stderr
     return done.stdout, done.stderr
 
@@ -41,6 +49,7 @@ def compared(film: Path, *arguments: str, **env: str) -> OfflineComparison:
     return OfflineComparison.model_validate(loads(shown))
 
 
+@pytest.mark.timeout(900)  # candidates run when nobody else wants to, other tests included
 @needs_tools
 def test_compare_runs_both_sides_of_every_stage_and_leaves_nothing_behind(
     film: Path, state: Path, here: Path

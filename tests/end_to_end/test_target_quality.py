@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from drapto import Drapto, NoSavingError, QualityMissedError, Settings
 from drapto.core.job import EncodeResult
 from drapto.core.manifest import Manifest
 from tests.end_to_end.disturbing import encode as disturbed
-from tests.end_to_end.program import drapto
+from tests.end_to_end.disturbing import encode_here
+from tests.end_to_end.program import drapto, drapto_here
 from tests.media import clips
 from tests.media.corpus.recipes import picture, tone
 
@@ -36,12 +39,20 @@ async def encode(source: Path, output: Path, **more: Any) -> tuple[EncodeResult,
     return result, Manifest.from_json(result.manifest.read_text())
 
 
-async def test_a_film_reaches_its_target_and_says_how_good_each_segment_is(
-    film: Path, tmp_path: Path
-) -> None:
-    output = tmp_path / "out.mkv"
-    result, manifest = await encode(film, output, target_vmaf=TARGET, max_extra=1.0)
+@pytest.fixture(scope="module")
+def steered(
+    film: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, EncodeResult, Manifest]:
+    """The output, which lies beside its state and its work."""
+    output = tmp_path_factory.mktemp("steered") / "out.mkv"
+    options = {"target_vmaf": TARGET, "max_extra": 1.0, "keep_work": True}
+    return output, *anyio.run(partial(encode, film, output, **options))
 
+
+async def test_a_film_reaches_its_target_and_says_how_good_each_segment_is(
+    film: Path, steered: tuple[Path, EncodeResult, Manifest]
+) -> None:
+    output, result, manifest = steered
     assert manifest.quality is not None
     # Test patterns are like no film: the curves that real ones have in common lead less far here.
     assert manifest.quality.film.mean == pytest.approx(TARGET, abs=2.0)
@@ -57,19 +68,17 @@ async def test_a_film_reaches_its_target_and_says_how_good_each_segment_is(
     # Somebody who knows nothing of segments, and measures all frames, finds the same.
     found = await Drapto().verify(film, output, every_frame=True)
     assert found.quality.mean == pytest.approx(manifest.quality.film.mean, abs=0.5)
-    assert len(list((tmp_path / "state" / "films").iterdir())) == 1
+    assert len(list((output.parent / "state" / "films").iterdir())) == 1
     kept = sum(segment.size_bytes for segment in manifest.segments)
     assert result.output_bytes > 0.8 * kept
 
 
-async def test_a_killed_job_is_steered_on_as_if_it_had_never_stopped(
-    film: Path, tmp_path: Path
-) -> None:
+def test_a_killed_job_is_steered_on_as_if_it_had_never_stopped(film: Path, tmp_path: Path) -> None:
     options = ("--target-vmaf", str(TARGET), "--crf", "auto", "--workers", "1")
     state = str(tmp_path / "state")
     # A state of its own: the second film of a machine begins where the first one ended.
     other = str(tmp_path / "other state")
-    whole = disturbed(film, tmp_path / "whole.mkv", *options, DRAPTO_STATE_DIR=other)
+    whole = encode_here(film, tmp_path / "whole.mkv", *options, DRAPTO_STATE_DIR=other)
     assert whole.code == 0, whole.stderr
 
     finished = 0
@@ -84,22 +93,19 @@ async def test_a_killed_job_is_steered_on_as_if_it_had_never_stopped(
         film, output, *options, when=third, then=subprocess.Popen.kill, DRAPTO_STATE_DIR=state
     )
     assert killed.acted
-    resumed = disturbed(film, output, *options, DRAPTO_STATE_DIR=state)
+    resumed = encode_here(film, output, *options, DRAPTO_STATE_DIR=state)
     assert resumed.code == 0, resumed.stderr
     assert resumed.result["resumed_segments"] >= 3
     assert clips.decoded_hashes(output) == clips.decoded_hashes(tmp_path / "whole.mkv")
 
 
-async def test_only_the_kept_encode_of_a_segment_stays_on_the_disk(
-    film: Path, tmp_path: Path
+def test_only_the_kept_encode_of_a_segment_stays_on_the_disk(
+    steered: tuple[Path, EncodeResult, Manifest],
 ) -> None:
-    output = tmp_path / "out.mkv"
-    result, manifest = await encode(
-        film, output, target_vmaf=TARGET, strict=False, max_extra=1.0, keep_work=True
-    )
+    output, result, manifest = steered
     assert result.quality is not None
     assert result.quality.extra_frames > 0, "nothing was encoded again: the test tests nothing"
-    work = tmp_path / ".out.mkv.drapto"
+    work = output.parent / ".out.mkv.drapto"
     assert len(list((work / "segments").iterdir())) == len(manifest.segments)
     entries = [json.loads(line) for line in (work / "journal.jsonl").read_text().splitlines()]
     encodes = [entry for entry in entries if entry["entry"] == "segment_done"]
@@ -164,7 +170,7 @@ def test_in_a_batch_a_file_without_a_saving_is_skipped(film: Path, tmp_path: Pat
     films = tmp_path / "films"
     films.mkdir()
     (films / "film.mkv").symlink_to(film)
-    done = drapto("encode", films, tmp_path / "av1", "--crf", "10", "--preset", "13",
+    done = drapto_here("encode", films, tmp_path / "av1", "--crf", "10", "--preset", "13",
                   "--max-size-percent", "0.5")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "No saving" in done.stderr
@@ -183,9 +189,9 @@ async def test_strict_fails_where_the_target_is_out_of_reach(film: Path, tmp_pat
     assert set(result.quality.notes) <= set(result.warnings)
 
 
-async def test_legacy_encoding_keeps_its_own_aim(film: Path, tmp_path: Path) -> None:
-    done = drapto("encode", film, tmp_path / "out.mkv", "--preset", "13", "--target-vmaf", "90",
-                  "--route", "encoding=legacy",
+def test_legacy_encoding_keeps_its_own_aim(film: Path, tmp_path: Path) -> None:
+    done = drapto_here("encode", film, tmp_path / "out.mkv", "--preset", "13",
+                  "--target-vmaf", "90", "--route", "encoding=legacy",
                   DRAPTO_STATE_DIR=str(tmp_path / "state"))  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "only Drapto's own encoding with svt-av1" in done.stdout + done.stderr
