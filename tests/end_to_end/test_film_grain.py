@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from drapto.core.quality import Reference
 from drapto.core.routing import Mode, RoutedStage
 from drapto.infrastructure.ffmpeg import obu
 from drapto.services.detection.features import NumpyBackend
+from tests.end_to_end.disturbing import encode as disturbed
 from tests.legacy import needs_tools
 from tests.media import clips
 
@@ -164,6 +166,24 @@ async def test_changed_level_mixes_no_segments(noisy: Path, tmp_path: Path) -> N
     other, _ = await encode(noisy, output, film_grain=30, overwrite=True, **kept)
     assert other.resumed_segments == 0
     assert any("film grain was 10, now 30" in warning for warning in other.warnings)
+
+
+async def test_killed_job_goes_on_at_its_level(noisy: Path, tmp_path: Path) -> None:
+    options = ("--film-grain", "auto", "--crf", "40", "--preset", "12", "--workers", "1")
+    kept = {"DRAPTO_STATE_DIR": str(tmp_path / "state"), "DRAPTO_MAX_SEGMENT_S": "0.5"}
+    kept["DRAPTO_MIN_SEGMENT_S"] = "0.25"
+
+    def first(event: dict[str, Any]) -> bool:
+        return bool(event["event"] == "segment_finished")
+
+    output = tmp_path / "killed.mkv"
+    killed = disturbed(noisy, output, *options, when=first, then=subprocess.Popen.kill, **kept)
+    assert killed.acted
+    resumed = disturbed(noisy, output, *options, **kept)
+    assert resumed.code == 0, resumed.stderr
+    assert 1 <= resumed.result["resumed_segments"] < resumed.result["segments"]
+    assert resumed.result["settings"]["film_grain"] > 10
+    assert grain_flags(output) == {True}
 
 
 @needs_tools
