@@ -29,7 +29,7 @@ DEFAULT_TARGET = 95.0  # VMAF
 LARGEST_BY_DEFAULT = 1920 * 1088
 
 # One frame of so many is measured (docs/target-quality.md says what each costs and misses).
-EVERY_POOLED, EVERY_STRICT = 7, 3
+EVERY_POOLED, EVERY_STRICT = 5, 3
 
 
 class Measures(Protocol):

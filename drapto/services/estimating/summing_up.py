@@ -16,7 +16,7 @@ from drapto.services.estimating.sample import Sample
 from drapto.services.planning import TrackDecisions, VideoPlan
 
 # Frames that a job with a target encodes more than once, of all of them: what is left of the cost
-# of `bench/target_quality_sim.py` (1.16 to 1.22) when measuring is taken off.
+# of `bench/target_quality_sim.py` (1.18 to 1.25) when measuring is taken off.
 ENCODED_AGAIN = 0.07
 OPUS_CPU_S = 0.012  # for one second of one stereo track
 START_CPU_S = 0.1  # an ffmpeg that encodes, or measures, one frame at 480p: 0.09 to 0.13 s
