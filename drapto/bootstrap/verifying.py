@@ -12,7 +12,7 @@ from pathlib import Path
 from drapto.core.errors import InputError, UsageError
 from drapto.core.interfaces import QualityMetric
 from drapto.core.manifest import Manifest
-from drapto.core.quality import Metric
+from drapto.core.quality import Metric, can_compare
 from drapto.core.verification import (
     Verification,
     VerifyOptions,
@@ -89,6 +89,8 @@ def _made_by_drapto(output: Path, state_dir: Path) -> Manifest | None:
 
 def _metric(options: VerifyOptions, source: Footage, output: Footage) -> QualityMetric:
     suited = Metric.VMAF if options.neg else suited_metric(source.color, output.color)
+    if not can_compare(suited, *output.picture):
+        suited = Metric.XPSNR
     metric = options.metric or suited
     if options.neg and metric is not Metric.VMAF:
         raise UsageError(

@@ -28,6 +28,15 @@ class Metric(StrEnum):
     SSIM = "ssim"  # 0 to 1, luma; Wang et al., 2004
 
 
+# Where a side has 16 pixels or fewer, libvmaf reads outside of the picture and dies of it.
+VMAF_LEAST_SIDE = 17
+
+
+def can_compare(metric: Metric, width: int, height: int) -> bool:
+    """Whether pictures of this size are large enough for the metric."""
+    return metric is not Metric.VMAF or min(width, height) >= VMAF_LEAST_SIDE
+
+
 class Pool(StrEnum):
     """How the scores of all frames become the one number of the film."""
 

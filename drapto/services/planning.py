@@ -10,7 +10,7 @@ from drapto.core.events import PlanReady
 from drapto.core.interfaces import Encoder, EncodingService
 from drapto.core.job import EncodeOptions, JobRequest
 from drapto.core.media import ColorInfo, CropRect, MediaInfo, Track
-from drapto.core.quality import Measuring, Reference
+from drapto.core.quality import Measuring, Reference, can_compare
 from drapto.core.resources import WorkerPlan, plan_workers
 from drapto.core.routing import Route
 from drapto.core.segments import EncodedSegment, Segment, VideoSettings
@@ -54,7 +54,7 @@ class VideoPlan:
     @property
     def goal(self) -> Goal | None:
         """None: every segment gets the CRF of `settings`."""
-        return self.aim.goal if self.aim else None
+        return self.aim.goal if self.aim and self.measuring else None
 
     @property
     def prior(self) -> Prior:
@@ -65,7 +65,10 @@ class VideoPlan:
     def measuring(self) -> Measuring | None:
         if self.aim is None:
             return None
-        measuring = self.aim.measuring(self.settings.width, self.settings.height)
+        width, height = self.settings.width, self.settings.height
+        measuring = self.aim.measuring(width, height)
+        if not can_compare(measuring.metric, width, height):
+            return None  # of a larger picture, a crop left too little
         if not self.settings.film_grain:
             return measuring
         return measuring.model_copy(update={"reference": Reference.DENOISED})

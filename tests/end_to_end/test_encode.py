@@ -12,7 +12,9 @@ import pytest
 from drapto import Drapto, EncodeOptions, RunOptions, Settings
 from drapto.core.job import EncodeResult
 from drapto.core.media import TrackKind
+from drapto.core.quality import Metric
 from drapto.infrastructure.ffmpeg.probe import probe_file
+from drapto.services.encoding.svt_av1 import SvtAv1
 from tests.end_to_end.program import QUICK, events_of
 from tests.end_to_end.program import drapto_here as drapto
 from tests.media import clips, tracks
@@ -58,6 +60,16 @@ async def test_everything_beside_the_video_is_kept(tmp_path: Path) -> None:
     assert {t.source_index for t in result.tracks if t.source_index is not None} == {
         t.index for t in before.tracks
     }
+
+
+@pytest.mark.parametrize("preset", [10, 13])
+async def test_lowest_crf_is_the_best_picture(preset: int, tmp_path: Path) -> None:
+    """SVT-AV1's quick presets spoil the picture where quantisation all but ends."""
+    source, output = clips.silent(tmp_path, frames=24), tmp_path / "out.mkv"
+    async with Drapto(Settings(state_dir=tmp_path / "state")) as d:
+        await d.encode(source, output, crf=SvtAv1.crf_range[0], preset=preset)
+        found = await d.verify(source, output, metric=Metric.XPSNR)
+    assert found.quality.minimum > 30
 
 
 @pytest.mark.slow  # test_corpus.py has sources of these kinds, and looks closer

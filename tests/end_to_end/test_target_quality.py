@@ -11,9 +11,10 @@ from typing import Any
 import anyio
 import pytest
 
-from drapto import Drapto, NoSavingError, QualityMissedError, Settings
+from drapto import Drapto, InputError, NoSavingError, QualityMissedError, Settings
 from drapto.core.job import EncodeResult
 from drapto.core.manifest import Manifest
+from drapto.core.quality import Metric
 from tests.end_to_end.disturbing import encode as disturbed
 from tests.end_to_end.disturbing import encode_here
 from tests.end_to_end.program import drapto, drapto_here
@@ -130,6 +131,17 @@ async def test_hdr_is_encoded_at_a_crf_and_measured_only_by_what_is_valid(tmp_pa
     measured, _ = await encode(source, tmp_path / "measured.mkv", measure=True)
     assert measured.quality is not None
     assert measured.quality.measuring.metric == "xpsnr"
+
+
+async def test_pictures_too_small_for_vmaf_are_encoded_and_verified(tmp_path: Path) -> None:
+    """libvmaf would end with a signal."""
+    source = picture("tiny.mkv", size="64x16")(tmp_path)
+    output = tmp_path / "out.mkv"
+    result, _ = await encode(source, output)
+    assert result.quality is None
+    assert (await Drapto().verify(source, output)).metric == "xpsnr"
+    with pytest.raises(InputError, match="64x16 pixels, too few for VMAF"):
+        await Drapto().verify(source, output, metric=Metric.VMAF)
 
 
 async def test_a_crf_means_one_crf_and_no_measuring(film: Path, tmp_path: Path) -> None:

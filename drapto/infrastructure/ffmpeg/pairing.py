@@ -23,7 +23,7 @@ import anyio
 from drapto.core import film_grain
 from drapto.core.errors import InputError, ProcessFailedError
 from drapto.core.interfaces import QualityMetric
-from drapto.core.quality import Measuring, Reference
+from drapto.core.quality import Measuring, Reference, can_compare
 from drapto.infrastructure.ffmpeg.footage import Footage, Signal
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, frame_watcher
 from drapto.infrastructure.process import ProcessResult, run_process
@@ -70,6 +70,12 @@ class Pair:
 
     def __post_init__(self) -> None:
         self.source.refuse_unlike(self.output)
+        width, height = self.output.picture
+        if not can_compare(self.metric.metric, width, height):
+            raise InputError(
+                f"{self.output.path} shows {width}x{height} pixels, too few for "
+                f"{self.metric.metric.value.upper()}."
+            )
 
     @property
     def frames(self) -> int:

@@ -18,7 +18,7 @@ from drapto.core.errors import MissingToolError, UsageError
 from drapto.core.interfaces import Encoder, EncodingService, QualityMetric
 from drapto.core.job import EncodeOptions
 from drapto.core.media import DynamicRange, MediaInfo, Track
-from drapto.core.quality import Measuring, Metric
+from drapto.core.quality import Measuring, Metric, can_compare
 from drapto.core.workshop import FilmMemory, Metrics
 from drapto.services.encoding.learnt_films import prior_from
 from drapto.services.encoding.saving import largest_output
@@ -87,9 +87,10 @@ async def settle_aim(
     if target is None and not options.measure:
         return None, notes
     hdr = track.color.dynamic_range is not DynamicRange.SDR
-    metric = Metric.XPSNR if hdr else Metric.VMAF
+    metric = Metric.XPSNR if hdr or _is_tiny(track) else Metric.VMAF
     try:
-        usable = await workshop.metrics.usable(metric, neg=options.vmaf_neg and not hdr)
+        neg = options.vmaf_neg and metric is Metric.VMAF
+        usable = await workshop.metrics.usable(metric, neg=neg)
     except MissingToolError as missing:
         if by_number or options.measure or options.strict:
             raise
@@ -141,9 +142,15 @@ def _why_not(
         return ""
     if track.color.dynamic_range is not DynamicRange.SDR:
         return f"it has no valid model for {track.color.dynamic_range.value}"
+    if _is_tiny(track):
+        return f"it cannot compare pictures of {track.width}x{track.height} pixels"
     if not encoding.steers(encoder):
         return "only Drapto's own encoding with svt-av1 can be steered by it"
     return ""
+
+
+def _is_tiny(track: Track) -> bool:
+    return not can_compare(Metric.VMAF, track.width or 0, track.height or 0)
 
 
 def _goal(options: EncodeOptions, target: float | None, source_bytes: int) -> Goal | None:

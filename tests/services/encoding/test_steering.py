@@ -100,6 +100,20 @@ async def test_sdr_up_to_1080p_is_brought_to_95() -> None:
     assert not notes
 
 
+async def test_pictures_too_small_for_vmaf_get_a_crf_and_are_measured_otherwise() -> None:
+    tiny = track(width=64, height=16)
+    assert await settled(tiny) == (None, ())
+    _, (said,) = await settled(tiny, target_vmaf=90.0)
+    assert "64x16 pixels" in said
+    aim, _ = await settled(tiny, measure=True)
+    assert aim is not None
+    assert (aim.goal, aim.metric.metric) == (None, Metric.XPSNR)
+    with pytest.raises(UsageError, match="--strict cannot be kept"):
+        await settled(tiny, strict=True)
+    aim, _ = await settled(track(width=64, height=17))
+    assert aim is not None and aim.goal is not None
+
+
 async def test_vmaf_neg_is_aimed_at_and_measured_with() -> None:
     aim, _ = await settled(vmaf_neg=True)
     assert aim is not None
