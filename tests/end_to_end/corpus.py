@@ -32,6 +32,10 @@ WRITTEN_TICK_S = {".mkv": 0.00101, ".webm": 0.00101, ".mp4": 0.00101}
 # Every run costs one to three seconds of a core. These have a twin that differs in little, so they
 # wait for the long tests, each in a process of its own; the others share the process of the tests.
 TWINS = frozenset({
+    "fps_1000", "ts", "webm_vp9_odd_size", "mp4_fragmented", "ogg_theora", "aspect_by_container",
+    "yuv420_10", "subtitles_in_bar", "hdr10", "sound_ac3_5_1_side", "sound_opus_5_1",
+    "text_vobsub", "refused_playlist", "refused_device", "name_spaces", "name_long", "sound_later",
+    "gap_of_1_h", "soft_telecine", "one_key_frame",
     "frames_in_pairs", "sound_earlier", "empty_edit", "open_gop_hevc", "b_pyramid_hevc",
     "intra_only", "gradual_refresh", "mpeg_ps", "raw_h264", "avi_empty_packets",
     "webm_vp8_hidden", "wmv", "gif", "two_frames", "rotated_180", "rotated_270",

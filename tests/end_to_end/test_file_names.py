@@ -116,7 +116,9 @@ def test_messages_for_people_write_the_same(tmp_path: Path) -> None:
             pytest.param(Side.LEGACY, key, marks=[needs_tools, pytest.mark.slow])
             for key in ("dash", "shell")
         ),
-        *(pytest.param(Side.NEW, key) for key in ("dash", "lines", "shell", "not_utf_8")),
+        # Dashes and shells: tests/security/test_names.py, too.
+        *(pytest.param(Side.NEW, key) for key in ("lines", "not_utf_8")),
+        *(pytest.param(Side.NEW, key, marks=pytest.mark.slow) for key in ("dash", "shell")),
     ],
 )
 def test_either_side_takes_any_name_and_any_directory(side: Side, key: str, tmp_path: Path) -> None:

@@ -168,6 +168,7 @@ async def test_changed_level_mixes_no_segments(noisy: Path, tmp_path: Path) -> N
     assert any("film grain was 10, now 30" in warning for warning in other.warnings)
 
 
+@pytest.mark.slow  # the kills of other jobs, with one more setting that is pinned
 async def test_killed_job_goes_on_at_its_level(noisy: Path, tmp_path: Path) -> None:
     options = ("--film-grain", "auto", "--crf", "40", "--preset", "12", "--workers", "1")
     kept = {"DRAPTO_STATE_DIR": str(tmp_path / "state"), "DRAPTO_MAX_SEGMENT_S": "0.5"}

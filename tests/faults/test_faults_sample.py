@@ -15,9 +15,7 @@ SAMPLE = (
     "SIGKILL of drapto",
     "EIO on write",
     "the clock steps back",
-    "the source is cut off",
     "two segments swapped during a run",
-    "links where pieces are written between two runs",
     "too little memory for some workers",
 )
 MOMENTS = 5  # a fault that came too late is tried at another moment

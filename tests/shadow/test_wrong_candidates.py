@@ -219,6 +219,8 @@ LONG = frozenset({
     "primaries that are no text", "a frame too few", "crop 4 px into the picture",
     "bytes that are no text", "segment of huge numbers", "unknown field", "locks its directory",
     "a link to the published file", "empty result", "a list", "result of 100 MB",
+    "sound 0.3 s late", "HDR lost", "a file outside its directory", "no JSON", "wrong type",
+    "wrong primaries", "wrong field order", "an overlap", "HDR metadata not seen",
     "time that is no number", "nested without end", "truncates the output",
 })  # fmt: skip
 
