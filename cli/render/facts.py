@@ -94,8 +94,8 @@ def _quality_facts(quality: FilmQuality | None) -> Facts:
             (
                 "one CRF",
                 f"CRF {single.crf:g} for all of it would be as good in about "
-                f"{text.size(single.video_bytes)} of video; it takes "
-                f"{text.size(quality.video_bytes)} so",
+                f"{text.size(single.video_bytes)} of video instead of "
+                f"{text.size(quality.video_bytes)}",
             )
         )
     return facts
