@@ -67,6 +67,14 @@ def _crf(result: EncodeResult) -> str:
     return f"{'mean ' if steered else ''}CRF {result.settings.crf:g}"
 
 
+def _beside(other_bytes: int, own_bytes: int) -> str:
+    """Nothing where manifests of an earlier version do not tell."""
+    if not own_bytes:
+        return ""
+    percent = 100 * (other_bytes / own_bytes - 1)
+    return f", {abs(percent):.1f} % {'more' if percent > 0 else 'less'} than this takes"
+
+
 def grain(level: int) -> str:
     """Behind the other settings of a video; nothing where there is none."""
     return f", film grain {level}" if level else ""
@@ -94,8 +102,8 @@ def _quality_facts(quality: FilmQuality | None) -> Facts:
             (
                 "one CRF",
                 f"CRF {single.crf:g} for all of it would be as good in about "
-                f"{text.size(single.video_bytes)} of video instead of "
-                f"{text.size(quality.video_bytes)}",
+                f"{text.size(single.video_bytes)} of video"
+                f"{_beside(single.video_bytes, quality.video_bytes)}",
             )
         )
     return facts

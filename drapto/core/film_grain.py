@@ -21,6 +21,9 @@ MOST = 50  # of SVT-AV1's `film-grain`
 LEVEL_PER_CODE = 10.0
 LEAST_GRAIN = 1.0  # 8-bit codes; what detection measures of clean films is below
 
+# What SVT-AV1 is given wherever Drapto calls it: denoising begins with the same samples.
+GIVEN_FORMAT = "yuv420p10le"
+
 # Decoder options of ffmpeg's under which libdav1d yields the base layer.
 BASE_LAYER = ("-export_side_data", "film_grain")
 
@@ -42,7 +45,7 @@ def parameters(level: int) -> list[str]:
 def compared_with_denoised(level: int, source: str, filters: str, graph: str) -> list[str]:
     """ffmpeg's options behind its inputs: `graph` reads the denoised source as [dec:0].
 
-    `source`: as -map takes it; `filters`: what its encoder was given, with 10 bits. What the
+    `source`: as -map takes it; `filters`: what its encoder was given, in `GIVEN_FORMAT`. What the
     encoder began with comes out bit for bit: lossless, every frame by itself. Taking the grain off
     depends neither on the preset nor on other frames. 10 is the quickest preset that is lossless:
     from 11 on SVT-AV1 4.2 writes something else.

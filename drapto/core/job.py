@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
@@ -81,6 +82,12 @@ class JobRequest(Value):
     output: Path
     options: EncodeOptions = EncodeOptions()
     run: RunOptions = RunOptions()
+
+    @property
+    def job_id(self) -> str:
+        """The same for every run of the same job, so that logs of a resumed job belong together."""
+        name = f"{self.source}\0{self.output}"
+        return blake2b(name.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
 
 
 class TrackOutcome(Value):

@@ -11,7 +11,6 @@ finished where that is worth something, and nothing otherwise.
 from __future__ import annotations
 
 import time
-from hashlib import blake2b
 from pathlib import Path
 
 import anyio
@@ -47,7 +46,7 @@ class VideoOrchestrator:
     async def encode(self, request: JobRequest, sink: EventSink) -> EncodeResult:
         """Run one job to its end. Errors: the DraptoError tree."""
         request = _absolute(request)
-        reporter = Reporter(_job_id(request), sink)
+        reporter = Reporter(request.job_id, sink)
         try:
             return await self._encode(request, reporter)
         except BaseException as error:
@@ -57,7 +56,7 @@ class VideoOrchestrator:
     async def plan(self, request: JobRequest, sink: EventSink) -> PlanReady:
         """What `encode` would do, command by command; only a scratch directory is written."""
         request = _absolute(request)
-        reporter = Reporter(_job_id(request), sink)
+        reporter = Reporter(request.job_id, sink)
         try:
             if (refusal := self._refusal(request)) is not None:
                 raise refusal
@@ -80,7 +79,7 @@ class VideoOrchestrator:
         async with self._workshop.store.scratch() as scratch:
             video = await reader.open_video(media, track, scratch)
             request = JobRequest(source=source, output=scratch / "none.mkv", options=options)
-            reporter = Reporter(_job_id(request))
+            reporter = Reporter(request.job_id)
             served = self._stages.for_job(
                 JobToServe(reporter, request, media, track, scratch, is_rehearsal=True)
             )
@@ -159,12 +158,6 @@ def _absolute(request: JobRequest) -> JobRequest:
     return request.model_copy(
         update={"source": request.source.absolute(), "output": request.output.absolute()}
     )
-
-
-def _job_id(request: JobRequest) -> str:
-    """The same for every run of the same job, so that logs of a resumed job belong together."""
-    name = f"{request.source}\0{request.output}"
-    return blake2b(name.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
 
 
 def _failure(request: JobRequest, reporter: Reporter, error: BaseException) -> JobFailed:

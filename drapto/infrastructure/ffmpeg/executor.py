@@ -8,7 +8,6 @@ Contract suite: tests/services/test_encoding_contract.py.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from drapto.core.interfaces import ProgressCallback, SegmentInspector
 from drapto.core.segments import EncodedSegment, SegmentTask
 from drapto.infrastructure.ffmpeg.inspector import DecodingInspector
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, frame_watcher
-from drapto.infrastructure.ffmpeg.run import run_writer
+from drapto.infrastructure.ffmpeg.run import QUIET_ENCODERS, run_writer
 from drapto.infrastructure.files import cleared
 from drapto.infrastructure.process import ProcessResult
 from drapto.infrastructure.stalling import STALL_S
@@ -32,9 +31,6 @@ NO_FRAME_S = 1800.0
 # What has to answer at once goes before the encoders: the detection that feeds them, the display,
 # the rest of the machine. Nothing is lost: encoders take whatever is left.
 ENCODER_NICE = 5
-
-# SVT-AV1 writes a banner for every run unless it is told to write errors only.
-_ENVIRONMENT = {**os.environ, "SVT_LOG": "1"}
 
 
 class LocalSegmentExecutor:
@@ -92,7 +88,7 @@ class LocalSegmentExecutor:
                 what=what,
                 out=task.output,
                 on_stdout_line=frame_watcher(on_frames),
-                env=_ENVIRONMENT,
+                env=QUIET_ENCODERS,
                 nice=ENCODER_NICE,
                 stall_s=self._stall_s,
             )

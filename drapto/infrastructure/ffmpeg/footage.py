@@ -29,7 +29,6 @@ from drapto.core.words import count
 from drapto.infrastructure.ffmpeg.frames import build_index
 from drapto.infrastructure.ffmpeg.probe import main_video, probe_file
 
-EARLIER_S = 10.0  # so far a decoder that began in a damaged place has come to itself
 _RGB = ("gbr", "rgb")
 # What `scale` converts between; others are compared as they are coded.
 _MATRICES = ("bt709", "bt470bg", "smpte170m", "smpte240m", "fcc", "bt2020nc")
@@ -106,10 +105,9 @@ class Footage:
             return None
         return FieldStretch.of(self.coded, self.index, self.work, start, end)
 
-    def seek_s(self, start: int, end: int, *, earlier_s: float | None = None) -> float | None:
-        """Where to begin decoding for frames [start, end), at least `earlier_s` (10 s) before them;
-        None: at the beginning."""
-        earlier_s = EARLIER_S if earlier_s is None else earlier_s
+    def seek_s(self, start: int, end: int, earlier_s: float) -> float | None:
+        """Where to begin decoding for frames [start, end), at least `earlier_s` before them; None:
+        at the beginning."""
         fields = self.fields(start, end)
         if fields is None or self.coded is None:
             return _seek_s(self.index, start, earlier_s)

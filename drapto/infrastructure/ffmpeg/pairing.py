@@ -12,7 +12,6 @@ Tests: tests/infrastructure/ffmpeg/test_quality.py.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,12 +25,12 @@ from drapto.core.interfaces import QualityMetric
 from drapto.core.quality import Measuring, Reference, can_compare
 from drapto.infrastructure.ffmpeg.footage import Footage, Signal
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, frame_watcher
+from drapto.infrastructure.ffmpeg.run import QUIET_ENCODERS
 from drapto.infrastructure.process import ProcessResult, run_process
 from drapto.infrastructure.stalling import STALL_S
 
 _LOG = "scores.log"
-_ENCODERS_FORMAT = "yuv420p10le"  # what the encoder that takes grain off is given
-_ENVIRONMENT = {**os.environ, "SVT_LOG": "1"}  # that encoder is to say nothing but errors
+EARLIER_S = 10.0  # so far a decoder that began in a damaged place has come to itself
 
 FramesDone = Callable[[int], None]  # frames compared so far
 
@@ -127,10 +126,10 @@ class Pair:
         bits = max(self.source.bit_depth, self.output.bit_depth)
         form = self.metric.pixel_format(bits)
         sides = (self.output, self.source)
-        seeks = [None if from_beginning else side.seek_s(start, end) for side in sides]
+        seeks = [None if from_beginning else side.seek_s(start, end, EARLIER_S) for side in sides]
         signal = Signal.common(self.source.color, self.output.color)
         encoded = self.output.filters(start, end, form, signal)
-        taken_in = _ENCODERS_FORMAT if self.grain else form
+        taken_in = film_grain.GIVEN_FORMAT if self.grain else form
         original = self.source.filters(start, end, taken_in, signal)
         compared = self.metric.graph(
             measuring,
@@ -171,7 +170,7 @@ class Pair:
                 stall_s=STALL_S,
                 on_stdout_line=frame_watcher(on_frames),
                 nice=means.nice,
-                env=_ENVIRONMENT,
+                env=QUIET_ENCODERS,
             )
             return self._read(Path(directory) / _LOG, measuring, done)
 

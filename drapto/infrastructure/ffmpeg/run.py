@@ -13,6 +13,9 @@ from drapto.infrastructure.machine import out_of_memory_kills
 from drapto.infrastructure.process import ProcessResult, run_process
 from drapto.infrastructure.stalling import STALL_S
 
+# SVT-AV1 writes a banner for every run unless it is told to write errors only.
+QUIET_ENCODERS = {**os.environ, "SVT_LOG": "1"}
+
 
 async def run_writer(
     argv: Sequence[str | os.PathLike[str]],

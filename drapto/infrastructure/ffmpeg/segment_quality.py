@@ -9,7 +9,6 @@ error; nothing is left behind.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,14 +18,12 @@ from drapto.core.interfaces import QualityMetric
 from drapto.core.quality import Measuring, SegmentQuality
 from drapto.core.segments import SegmentTask
 from drapto.infrastructure.ffmpeg.metrics import metric_for
-from drapto.infrastructure.ffmpeg.run import run_writer
+from drapto.infrastructure.ffmpeg.run import QUIET_ENCODERS, run_writer
 from drapto.infrastructure.stalling import STALL_S
 
 # As encoders: what feeds them, and the display, go first.
 _NICE = 5
 _LOG = "scores.log"
-# Where grain was taken off, SVT-AV1 has a part in it: errors only, as when it encodes.
-_ENVIRONMENT = {**os.environ, "SVT_LOG": "1"}
 _NEG = "neg"
 
 ArgumentsFor = Callable[[SegmentTask, Path, QualityMetric, str], list[str]]
@@ -60,7 +57,7 @@ class SegmentMeasurer:
                 what=what,
                 out=log,
                 cwd=log.parent,
-                env=_ENVIRONMENT,
+                env=QUIET_ENCODERS,
                 nice=_NICE,
                 stall_s=self._stall_s,
             )

@@ -127,7 +127,7 @@ class StillPairs:
             *_turned(side.track),
         ]
         said = ""
-        near_s = side.footage.seek_s(frame, frame + 1, earlier_s=0)
+        near_s = side.footage.seek_s(frame, frame + 1, 0.0)
         for seek_s in dict.fromkeys((near_s, None)):
             with tempfile.TemporaryDirectory(prefix="still-", dir=self._scratch) as folder:
                 file = Path(folder) / "still.jpg"

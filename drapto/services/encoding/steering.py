@@ -17,8 +17,8 @@ from typing import Protocol
 from drapto.core.errors import MissingToolError, UsageError
 from drapto.core.interfaces import Encoder, EncodingService, QualityMetric
 from drapto.core.job import EncodeOptions
-from drapto.core.media import DynamicRange, MediaInfo, Track
-from drapto.core.quality import Measuring, Metric, can_compare
+from drapto.core.media import CropRect, DynamicRange, MediaInfo, Track
+from drapto.core.quality import VMAF_LEAST_SIDE, Measuring, Metric, can_compare
 from drapto.core.workshop import FilmMemory, Metrics
 from drapto.services.encoding.learnt_films import prior_from
 from drapto.services.encoding.saving import largest_output
@@ -75,7 +75,7 @@ async def settle_aim(
     """
     _check(options)
     target = _target(options, track)
-    refusal = _why_not(target, track, encoder, encoding)
+    refusal = _why_not(target, options, track, encoder, encoding)
     by_number = not isinstance(options.target_vmaf, str)
     if refusal and target is not None:
         if options.strict:
@@ -87,7 +87,7 @@ async def settle_aim(
     if target is None and not options.measure:
         return None, notes
     hdr = track.color.dynamic_range is not DynamicRange.SDR
-    metric = Metric.XPSNR if hdr or _is_tiny(track) else Metric.VMAF
+    metric = Metric.XPSNR if hdr or _is_tiny(track, options) else Metric.VMAF
     try:
         neg = options.vmaf_neg and metric is Metric.VMAF
         usable = await workshop.metrics.usable(metric, neg=neg)
@@ -135,22 +135,27 @@ def _target(options: EncodeOptions, track: Track) -> float | None:
 
 
 def _why_not(
-    target: float | None, track: Track, encoder: Encoder, encoding: EncodingService
+    target: float | None,
+    options: EncodeOptions,
+    track: Track,
+    encoder: Encoder,
+    encoding: EncodingService,
 ) -> str:
     """Why this film cannot be steered by VMAF, in words; empty if it can."""
     if target is None:
         return ""
     if track.color.dynamic_range is not DynamicRange.SDR:
         return f"it has no valid model for {track.color.dynamic_range.value}"
-    if _is_tiny(track):
-        return f"it cannot compare pictures of {track.width}x{track.height} pixels"
+    if _is_tiny(track, options):
+        return f"it cannot compare pictures with a side of less than {VMAF_LEAST_SIDE} pixels"
     if not encoding.steers(encoder):
         return "only Drapto's own encoding with svt-av1 can be steered by it"
     return ""
 
 
-def _is_tiny(track: Track) -> bool:
-    return not can_compare(Metric.VMAF, track.width or 0, track.height or 0)
+def _is_tiny(track: Track, options: EncodeOptions) -> bool:
+    picture = options.crop if isinstance(options.crop, CropRect) else track
+    return not can_compare(Metric.VMAF, picture.width or 0, picture.height or 0)
 
 
 def _goal(options: EncodeOptions, target: float | None, source_bytes: int) -> Goal | None:

@@ -12,7 +12,8 @@ from drapto.services.encoding.command import (
     output_arguments,
 )
 
-PIXEL_FORMAT = "yuv420p10le"  # 10 bit compresses 8-bit sources better too: less banding and drift
+# 10 bit compresses 8-bit sources better too: less banding and drift.
+PIXEL_FORMAT = film_grain.GIVEN_FORMAT
 
 
 class SvtAv1:

@@ -90,7 +90,8 @@ class FilmEstimator:
             options, media, track, decisions.encoder, self._encoding, self._workshop
         )
         async with self._workshop.store.scratch() as scratch:
-            job = JobToServe(Reporter(""), request, media, track, scratch, is_rehearsal=True)
+            reporter = Reporter(request.job_id)
+            job = JobToServe(reporter, request, media, track, scratch, is_rehearsal=True)
             routes = await self._stages.for_job(job).settle(None)
             video = await reader.open_video(media, track, scratch)
             sizes = await self._tools.sizer.of(media, video)
@@ -121,6 +122,7 @@ class FilmEstimator:
         )  # fmt: skip
         doubts = (
             *estimate.notes,
+            *reporter.warnings,
             *doubts_about_routes(routes),
             *doubts_about_saving(options, media.size_bytes, estimate.output_bytes),
         )

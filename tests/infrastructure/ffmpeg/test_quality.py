@@ -15,7 +15,7 @@ from drapto.core.errors import InputError, ProcessFailedError
 from drapto.core.media import CropRect, TrackKind
 from drapto.core.output_summary import Quality
 from drapto.core.quality import Metric
-from drapto.infrastructure.ffmpeg import footage, quality
+from drapto.infrastructure.ffmpeg import pairing, quality
 from drapto.infrastructure.ffmpeg.footage import Footage, output_footage
 from drapto.infrastructure.ffmpeg.metrics import metric_for
 from drapto.infrastructure.ffmpeg.pairing import Means, Pair
@@ -122,7 +122,7 @@ async def test_windows_of_a_long_video_are_the_same_frames_on_both_sides(
     monkeypatch.setattr(quality, "WHOLE_FRAMES", 50)
     monkeypatch.setattr(quality, "WINDOWS", 3)
     monkeypatch.setattr(quality, "WINDOW_FRAMES", 10)
-    monkeypatch.setattr(footage, "EARLIER_S", 0.5)
+    monkeypatch.setattr(pairing, "EARLIER_S", 0.5)
     source = clips.open_gop(tmp_path, frames=240)
     later = tmp_path / "later.mkv"
     clips.ffmpeg("-i", source, "-c", "copy", "-output_ts_offset", "5", later)

@@ -14,7 +14,7 @@ from drapto.core.errors import MissingToolError, UsageError
 from drapto.core.film_memory import RememberedAttempt, RememberedFilm, RememberedSegment
 from drapto.core.interfaces import QualityMetric
 from drapto.core.job import EncodeOptions
-from drapto.core.media import ColorInfo, MediaInfo, Track, TrackKind
+from drapto.core.media import ColorInfo, CropRect, MediaInfo, Track, TrackKind
 from drapto.core.quality import Metric, Pool
 from drapto.infrastructure.ffmpeg.metrics import metric_for
 from drapto.services.encoding.learnt_films import prior_from
@@ -104,7 +104,9 @@ async def test_pictures_too_small_for_vmaf_get_a_crf_and_are_measured_otherwise(
     tiny = track(width=64, height=16)
     assert await settled(tiny) == (None, ())
     _, (said,) = await settled(tiny, target_vmaf=90.0)
-    assert "64x16 pixels" in said
+    assert "less than 17 pixels" in said
+    _, (said,) = await settled(crop=CropRect(width=64, height=16, x=0, y=0), target_vmaf=90.0)
+    assert "less than 17 pixels" in said
     aim, _ = await settled(tiny, measure=True)
     assert aim is not None
     assert (aim.goal, aim.metric.metric) == (None, Metric.XPSNR)
