@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -40,6 +41,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((number for number, found in enumerate(starts) if found), len(FIRST))
 
     items.sort(key=place)
+    missing = _no_gpu() if any(item.get_closest_marker("gpu") for item in items) else ""
+    for item in items if missing else ():
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason=missing))
+
+
+def _no_gpu() -> str:
+    """Why tests that are marked `gpu` cannot run here; empty where they can."""
+    if not Path("/dev/nvidiactl").exists():  # asked first: torch takes a second to say the same
+        return "needs a GPU: this machine has no NVIDIA driver"
+    try:
+        import torch
+    except ImportError:
+        return "needs a GPU: torch is not installed (drapto[gpu])"
+    return "" if torch.cuda.is_available() else "needs a GPU: torch finds no CUDA device"
 
 
 @pytest.fixture(autouse=True)

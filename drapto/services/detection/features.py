@@ -31,11 +31,11 @@ THUMB_WIDTH, THUMB_HEIGHT = 64, 40
 # Noise is measured in blocks of this many pixels square: enough samples for an estimate with a
 # spread of about 6 %, small enough to find flat ground in a busy picture.
 NOISE_BLOCK_PX = 16
-_MIN_NOISE_LUMA, _MAX_NOISE_LUMA = 28.0, 225.0  # nearer to black or white, noise is clipped
-_FLAT_SHARE = 0.25  # the quietest blocks of a picture are taken for flat
+MIN_NOISE_LUMA, MAX_NOISE_LUMA = 28.0, 225.0  # nearer to black or white, noise is clipped
+FLAT_SHARE = 0.25  # the quietest blocks of a picture are taken for flat
 # In pure noise of standard deviation 1 to 8 their median lies 10 % low: the price of choosing.
-_FLAT_BIAS = 0.9
-_MIN_USABLE_SHARE = 0.1  # of all blocks; white text on black says nothing about grain
+FLAT_BIAS = 0.9
+MIN_USABLE_SHARE = 0.1  # of all blocks; white text on black says nothing about grain
 
 # Cells that a profile averages over before it compares with a threshold: noise of standard
 # deviation 5 shrinks to 1.8, a 2 pixel wide white stroke stays 50 codes above black.
@@ -66,6 +66,14 @@ class LumaFeatures:
 
     def __len__(self) -> int:
         return len(self.mean)
+
+    def joined(self, after: LumaFeatures) -> LumaFeatures:
+        """Of these frames and those `after` them."""
+        both = {
+            field.name: np.concatenate([getattr(self, field.name), getattr(after, field.name)])
+            for field in fields(self)
+        }
+        return LumaFeatures(**both)
 
     def dark_share(self, below: int) -> F32:
         """(n,) share of pixels with a code value under `below`, a multiple of 8."""
@@ -108,7 +116,8 @@ class FeatureBackend(Protocol):
         """Which cells of a strip of the full plane are, on average, above a code value.
 
         A cell is 8 pixels long along `axis` (0: down, 1: across) and one pixel wide, so the
-        other direction keeps its full resolution. Pixels left over make a last, shorter cell.
+        other direction keeps its full resolution. Pixels left over make a last, shorter cell. The
+        average is rounded to a whole code before it is compared, a half to the even one.
         """
         ...
 
@@ -167,21 +176,26 @@ class NumpyBackend:
         # A block that reaches into a black bar is quiet there: its darkest corner decides.
         corners = cv2.resize(picture, (columns * 4, rows * 4), interpolation=cv2.INTER_AREA)
         darkest = corners.reshape(rows, 4, columns, 4).min(axis=(1, 3))
-        usable = mean_response[(darkest > _MIN_NOISE_LUMA) & (level < _MAX_NOISE_LUMA)]
-        if usable.size < max(4, _MIN_USABLE_SHARE * level.size):
+        usable = mean_response[(darkest > MIN_NOISE_LUMA) & (level < MAX_NOISE_LUMA)]
+        if usable.size < max(4, MIN_USABLE_SHARE * level.size):
             return None
-        quiet = np.sort(usable)[: max(1, int(usable.size * _FLAT_SHARE))]
+        quiet = np.sort(usable)[: max(1, int(usable.size * FLAT_SHARE))]
         # The kernel's squares sum to 36; E|x| of a normal variable is sigma * sqrt(2 / pi).
-        return float(np.median(quiet)) * sqrt(pi / 2) / 6 / _FLAT_BIAS
+        return float(np.median(quiet)) * sqrt(pi / 2) / 6 / FLAT_BIAS
 
     def lit_cells(self, strip: npt.NDArray[Any], *, above: int, axis: int) -> Bool:
         import cv2
 
-        height, width = strip.shape
-        size = (-(-width // CELL_PX), height) if axis == 1 else (width, -(-height // CELL_PX))
-        cells = cv2.resize(strip, size, interpolation=cv2.INTER_AREA)
-        lit: Bool = cells > above
-        return lit
+        whole = strip.shape[axis] // CELL_PX * CELL_PX
+        parts = (
+            (strip[:, :whole], strip[:, whole:]) if axis == 1 else (strip[:whole], strip[whole:])
+        )
+        lit = []
+        for part, cells in zip(parts, (whole // CELL_PX, 1), strict=True):
+            if part.size:
+                size = (cells, part.shape[0]) if axis == 1 else (part.shape[1], cells)
+                lit.append(cv2.resize(part, size, interpolation=cv2.INTER_AREA) > above)
+        return np.concatenate(lit, axis)
 
 
 def _thumb(frame: U8) -> U8:

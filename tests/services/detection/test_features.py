@@ -10,7 +10,19 @@ import pytest
 from drapto.services.detection.features import FeatureBackend, LumaFeatures, NumpyBackend
 from tests.media.film import blank, film, interlaced, shot, with_noise
 
-BACKENDS: list[Callable[[], FeatureBackend]] = [NumpyBackend]
+
+def on_torch(device: str) -> FeatureBackend:
+    pytest.importorskip("torch", reason="needs drapto[gpu]")
+    from drapto.services.detection.torch_features import TorchBackend
+
+    return TorchBackend(device)
+
+
+BACKENDS: list[Callable[[], FeatureBackend]] = [
+    NumpyBackend,
+    pytest.param(lambda: on_torch("cpu"), id="torch-cpu"),
+    pytest.param(lambda: on_torch("cuda:0"), id="torch-cuda", marks=pytest.mark.gpu),
+]
 
 
 @pytest.fixture(params=BACKENDS)
@@ -113,6 +125,21 @@ def test_lit_cells_keep_full_resolution_across_their_length(backend: FeatureBack
     assert np.argwhere(lit).tolist() == [[7, 2]]
     turned = backend.lit_cells(np.ascontiguousarray(strip.T), above=24, axis=0)
     assert np.argwhere(turned).tolist() == [[2, 7]]
+
+
+@pytest.mark.parametrize(("length", "lit"), [(20, [16, 20]), (41, [32, 41]), (7, [0, 7])])
+def test_pixels_left_over_make_a_last_shorter_cell(
+    backend: FeatureBackend, length: int, lit: list[int]
+) -> None:
+    strip = np.full((4, length), 16, np.uint8)
+    strip[1, -4:] = 200  # of 41 pixels the last is a cell of its own, the others before it
+    cells = backend.lit_cells(strip, above=24, axis=1)
+    assert cells.shape == (4, -(-length // 8))
+    shown = np.flatnonzero(cells.any(0)) * 8
+    assert [shown[0], min(length, shown[-1] + 8)] == lit
+    assert cells.any(1).tolist() == [False, True, False, False]
+    turned = backend.lit_cells(np.ascontiguousarray(strip.T), above=24, axis=0)
+    np.testing.assert_array_equal(turned, cells.T)
 
 
 def test_lit_cells_average_noise_away(backend: FeatureBackend) -> None:
