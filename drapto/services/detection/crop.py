@@ -26,8 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from drapto.core.analysis import CropDecision
+from drapto.core.features import CELL_PX, U8, Bool, FeatureBackend
 from drapto.services.detection.crop_verdict import Box, CropEvidence, verdict, worth_cropping
-from drapto.services.detection.features import CELL_PX, U8, Bool, FeatureBackend
 from drapto.services.detection.logos import LogoWatch
 
 Plane = npt.NDArray[Any]

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from drapto.services.detection.features import U8
+from drapto.core.features import U8
 
 # Mean absolute difference (8-bit codes) under which two thumbnails are the same picture. Frames
 # of one quiet shot differ by 0.4 in the median, cuts by more than 9 in 99 of 100.

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from drapto.core.features import U8
 from drapto.services.detection.cut_scoring import (
     FLASH_RISE,
     ISOLATED_DISTANCE,
@@ -26,7 +27,6 @@ from drapto.services.detection.cut_scoring import (
     CutScorer,
 )
 from drapto.services.detection.cut_window import CutFrame, CutWindow, distance
-from drapto.services.detection.features import U8
 
 _LOOK_AHEAD_S = 0.25
 _MIN_GAP_S = 0.1

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from drapto.core.features import FeatureBackend
 from drapto.core.source import LumaFrame
-from drapto.services.detection.features import FeatureBackend
 
 _PERIOD = 48
 _WIDTH, _HEIGHT = 512, 288  # enough blocks for a median, a tenth of a 1080p frame's time

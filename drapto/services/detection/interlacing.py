@@ -33,8 +33,8 @@ from statistics import fmean
 import numpy as np
 
 from drapto.core.analysis import FieldOrder, Interlacing
+from drapto.core.features import U8, CombFeatures, FeatureBackend
 from drapto.core.source import LumaFrame
-from drapto.services.detection.features import U8, CombFeatures, FeatureBackend
 
 # Thresholds without a unit are ratios. They were chosen on patterns of lavfi, scrolled in every
 # direction, at 64x36 to 320x180, and on camera clips; each as progressive film, as fields of

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from drapto.core.features import CELL_PX
 from drapto.services.detection.crop_verdict import Box
-from drapto.services.detection.features import CELL_PX
 
 _SIDE_SHARE = 0.2  # of the frame's width and height
 _MAX_CHANGE = 12.0  # 8-bit codes, mean over the mark

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drapto.core.analysis import Scene
-from drapto.services.detection.features import Bool
+from drapto.core.features import Bool
 
 Floats = npt.NDArray[np.float32]
 

@@ -37,13 +37,13 @@ from drapto.core.analysis import (
     VideoAnalysis,
 )
 from drapto.core.errors import InputError, UsageError
+from drapto.core.features import U8, Bool, FeatureBackend, LumaFeatures
 from drapto.core.interfaces import FindingCallback, LumaReader, ProgressCallback, unheard
 from drapto.core.job import EncodeOptions
 from drapto.core.media import CropRect
 from drapto.core.source import SourceVideo
 from drapto.services.detection.crop import CropDetector
 from drapto.services.detection.cuts import CutDetector
-from drapto.services.detection.features import U8, Bool, FeatureBackend, LumaFeatures
 from drapto.services.detection.grain import GrainDetector
 from drapto.services.detection.interlacing import InterlacingDetector
 from drapto.services.detection.scenes import runs, scene, scenes

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from drapto.core.analysis import Scene, VideoAnalysis
 from drapto.core.errors import InputError
 from drapto.core.estimate import Window, WindowReader
+from drapto.core.features import FeatureBackend
 from drapto.core.job import EncodeOptions
 from drapto.core.source import LumaFrame, SourceVideo
 from drapto.services.detection.crop import CropDetector
-from drapto.services.detection.features import FeatureBackend
 from drapto.services.detection.grain import GrainDetector
 from drapto.services.detection.interlacing import PERIOD, InterlacingDetector
 from drapto.services.detection.service import Analyzed, DetectionPass, fixed_crop

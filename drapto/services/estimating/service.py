@@ -28,11 +28,11 @@ from drapto.core.estimate import (
     SheetMaker,
     WindowReader,
 )
+from drapto.core.features import FeatureBackend
 from drapto.core.interfaces import EncodingService
 from drapto.core.job import EncodeOptions, JobRequest
 from drapto.core.source import SourceVideo
 from drapto.core.workshop import Workshop
-from drapto.services.detection.features import FeatureBackend
 from drapto.services.encoding.settings import picture_size
 from drapto.services.encoding.steering import settle_aim
 from drapto.services.encoding.tasks import make_tasks

@@ -7,13 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from drapto.services.detection.features import FeatureBackend, LumaFeatures, NumpyBackend
+from drapto.core.features import FeatureBackend, LumaFeatures
+from drapto.services.detection.features import NumpyBackend
 from tests.media.film import blank, film, interlaced, shot, with_noise
 
 
 def on_torch(device: str) -> FeatureBackend:
     pytest.importorskip("torch", reason="needs drapto[gpu]")
-    from drapto.services.detection.torch_features import TorchBackend
+    from drapto.infrastructure.gpu.features import TorchBackend
 
     return TorchBackend(device)
 

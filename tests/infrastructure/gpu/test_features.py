@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drapto.services.detection.features import U8, LumaFeatures, NumpyBackend
+from drapto.core.features import U8, LumaFeatures
+from drapto.services.detection.features import NumpyBackend
 from tests.media.film import film, shot
 
 torch = pytest.importorskip("torch", reason="needs drapto[gpu]")
 
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
-from drapto.services.detection.torch_features import TorchBackend  # noqa: E402
+from drapto.infrastructure.gpu.features import TorchBackend  # noqa: E402
 
 DEVICES = ["cpu", pytest.param("cuda:0", marks=pytest.mark.gpu)]
 SCALARS = ("mean", "deviation", "spatial", "temporal", "histogram")

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from drapto.services.detection.features import (
+from drapto.core.features import (
     CELL_PX,
     FLAT_BIAS,
     FLAT_SHARE,
