@@ -58,6 +58,15 @@ class _Layout:
     convert_to: str | None
 
 
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """`full` and `luma` as in `LumaFrame`; an array of a device will do for `full`."""
+
+    full: npt.NDArray[Any]
+    luma: npt.NDArray[np.uint8]
+    bit_depth: int
+
+
 class PyAvLumaReader:
     """See the module's text. `threads` None: one more than the cores this process may use."""
 
@@ -67,7 +76,8 @@ class PyAvLumaReader:
 
     def frames(self, video: SourceVideo, *, max_height: int) -> Iterator[LumaFrame]:
         """Every decoded frame. Raises InputError if the file or its decoder cannot be opened."""
-        return self._looked_at(video, all_pictures(video, threads=self._threads), max_height)
+        pictures = all_pictures(video, threads=self._threads)
+        return looked_at(_host_planes(pictures, track_size(video), max_height))
 
     def stretch(
         self, video: SourceVideo, start: int, end: int, *, max_height: int
@@ -75,48 +85,54 @@ class PyAvLumaReader:
         """The coded frames [start, end), numbered as in the index; the rest is not decoded."""
         number_of = {int(video.coded.pts[number]): number for number in range(start, end)}
         pictures = stretch_of_pictures(video, start, end, threads=self._threads)
-        for frame in self._looked_at(video, pictures, max_height):
+        for frame in looked_at(_host_planes(pictures, track_size(video), max_height)):
             if frame.pts in number_of:
                 yield replace(frame, number=number_of[frame.pts])
 
-    def _looked_at(
-        self, video: SourceVideo, pictures: Iterator[Picture], max_height: int
-    ) -> Iterator[LumaFrame]:
-        import cv2
 
-        # The decoder's threads have the cores. OpenCV's own pool, woken for every small
-        # picture, cost a fifth of all CPU time of the pass at 480p.
-        cv2.setNumThreads(1)
-        orders = _FieldOrders()
-        layouts: dict[str, _Layout] = {}
-        last_pts: int | None = None
-        size = _track_size(video)
-        for number, picture in enumerate(pictures):
-            frame = picture.frame
-            name = frame.format.name
-            layout = layouts.get(name)
-            if layout is None:
-                layout = layouts[name] = _layout(frame)
-            shape = PictureShape(
+def looked_at(seen: Iterator[tuple[Picture, Planes]]) -> Iterator[LumaFrame]:
+    """What is to be known of pictures beside their planes; numbered from 0."""
+    orders = _FieldOrders()
+    last_pts: int | None = None
+    for number, (picture, planes) in enumerate(seen):
+        frame = picture.frame
+        pts = frame.pts if frame.pts is not None else _next_pts(last_pts)
+        last_pts = pts
+        yield LumaFrame(
+            number=number,
+            pts=pts,
+            luma=planes.luma,
+            full=planes.full,
+            bit_depth=planes.bit_depth,
+            shape=PictureShape(
                 width=frame.width,
                 height=frame.height,
                 pixel_aspect=picture.pixel_aspect,
-                bit_depth=layout.bit_depth,
-            )
-            full = _luma_plane(_fitted(frame, size), layout)
-            pts = frame.pts if frame.pts is not None else _next_pts(last_pts)
-            last_pts = pts
-            yield LumaFrame(
-                number=number,
-                pts=pts,
-                luma=_reduced(full, layout.bit_depth, max_height),
-                full=full,
-                bit_depth=layout.bit_depth,
-                shape=shape,
-                interlaced=frame.interlaced_frame,
-                top_field_first=frame.interlaced_frame and orders.top_first(frame),
-                damaged=picture.damaged,
-            )
+                bit_depth=planes.bit_depth,
+            ),
+            interlaced=frame.interlaced_frame,
+            top_field_first=frame.interlaced_frame and orders.top_first(frame),
+            damaged=picture.damaged,
+        )
+
+
+def _host_planes(
+    pictures: Iterator[Picture], size: tuple[int, int] | None, max_height: int
+) -> Iterator[tuple[Picture, Planes]]:
+    import cv2
+
+    # The decoder's threads have the cores. OpenCV's own pool, woken for every small
+    # picture, cost a fifth of all CPU time of the pass at 480p.
+    cv2.setNumThreads(1)
+    layouts: dict[str, _Layout] = {}
+    for picture in pictures:
+        name = picture.frame.format.name
+        layout = layouts.get(name)
+        if layout is None:
+            layout = layouts[name] = _layout(picture.frame)
+        full = _luma_plane(_fitted(picture.frame, size), layout)
+        luma = _reduced(full, layout.bit_depth, max_height)
+        yield picture, Planes(full=full, luma=luma, bit_depth=layout.bit_depth)
 
 
 class _FieldOrders:
@@ -159,7 +175,7 @@ def _top_first_graph(width: int, height: int, pixel_format: str) -> Any:
     return graph
 
 
-def _track_size(video: SourceVideo) -> tuple[int, int] | None:
+def track_size(video: SourceVideo) -> tuple[int, int] | None:
     width, height = video.track.width, video.track.height
     return (width, height) if width and height else None
 

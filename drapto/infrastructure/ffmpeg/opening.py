@@ -22,6 +22,7 @@ from drapto.core.words import size
 from drapto.infrastructure.ffmpeg import ebml
 
 if TYPE_CHECKING:
+    from av.codec.hwaccel import HWAccel
     from av.container import InputContainer
 
 ELEMENTARY_FORMATS = frozenset(VIDEO_STREAMS.split(",")) - {"avs"}
@@ -59,13 +60,14 @@ _ENCRYPTED_BITS_PER_BYTE = 7.99
 (7.9 for an H.264 Matroska file); so only files that libav knows nothing about are asked."""
 
 
-def open_input(path: Path) -> InputContainer:
-    """Open a file for demuxing. The caller closes it. Errors: InputError."""
+def open_input(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
+    """Open a file for demuxing. The caller closes it. `hwaccel`: the device that is to decode.
+    Errors: InputError."""
     import av
 
     head = check_input(path)
     try:
-        return open_container(path)
+        return open_container(path, hwaccel)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         if isinstance(error, PermissionError):
             raise InputError(f"{path} cannot be read: permission denied.") from error
@@ -85,7 +87,7 @@ def check_input(path: Path) -> bytes:
     return head
 
 
-def open_container(path: Path) -> InputContainer:
+def open_container(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
     """The same for a file that this job made itself. Errors: those of `av.open`."""
     import av
 
@@ -94,6 +96,7 @@ def open_container(path: Path) -> InputContainer:
         mode="r",
         options=open_options(),
         metadata_errors="replace",
+        hwaccel=hwaccel,
     )
     for stream in container.streams.video:
         if stream.codec_context is not None:  # None for an unknown codec

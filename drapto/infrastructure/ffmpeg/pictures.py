@@ -27,6 +27,7 @@ from drapto.infrastructure.ffmpeg.opening import open_input
 
 if TYPE_CHECKING:
     import av
+    from av.codec.hwaccel import HWAccel
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
@@ -43,9 +44,12 @@ class Picture:
     pixel_aspect: Fraction
 
 
-def all_pictures(video: SourceVideo, *, threads: int) -> Iterator[Picture]:
-    """From the first to the last. Errors: InputError if file or decoder cannot be opened."""
-    with _opened(video, threads) as (container, stream):
+def all_pictures(
+    video: SourceVideo, *, threads: int, hwaccel: HWAccel | None = None
+) -> Iterator[Picture]:
+    """From the first to the last. With `hwaccel` by that device, as far as it can. Errors:
+    InputError if file or decoder cannot be opened."""
+    with _opened(video, threads, hwaccel) as (container, stream):
         pictures = _decoded(container, stream)
         yield from _told_of_damage(video, pictures) if threads > 1 else pictures
 
@@ -89,10 +93,12 @@ def _aims(index: FrameIndex, start: int) -> list[int | None]:
 
 
 @contextmanager
-def _opened(video: SourceVideo, threads: int) -> Iterator[tuple[InputContainer, VideoStream]]:
+def _opened(
+    video: SourceVideo, threads: int, hwaccel: HWAccel | None = None
+) -> Iterator[tuple[InputContainer, VideoStream]]:
     from av.video.stream import VideoStream
 
-    with open_input(video.path) as container:
+    with open_input(video.path, hwaccel) as container:
         streams = [s for s in container.streams if s.index == video.stream_index]
         if not streams or not isinstance(streams[0], VideoStream):
             raise InputError(f"{video.path} has no video stream number {video.stream_index}.")
