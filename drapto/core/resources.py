@@ -63,6 +63,13 @@ class ResourceStatistics:
     disk_capacity_bytes: int
     disk_in_use_bytes: int
     disk_peak_bytes: int
+    device_capacity_bytes: int  # of the one device that is used; 0 without one
+    device_in_use_bytes: int
+    device_peak_bytes: int
+    decoders_in_use: int  # sessions of the device's engines
+    decoders_peak: int
+    encoders_in_use: int
+    encoders_peak: int
     holders: int  # requests granted and not yet given back
     waiting: int
     granted: int  # requests granted so far
@@ -108,6 +115,19 @@ def estimate_worker_memory(width: int, height: int, lp: int) -> int:
     floor_mib = table[0] / 2  # what stays however small the picture is
     mib = max(floor_mib, table[right - 1] + slope * (pixels - low))
     return int(mib * MEMORY_MARGIN * MIB)
+
+
+_DEVICE_MIB = 512
+_DEVICE_BYTES_PER_PIXEL = 60
+"""What detection on a device is taken to need before any of it was measured: CUDA's and torch's own
+share, and for each pixel of a frame the surfaces of a decoder (20 of 1.5 samples of 2 bytes: H.264
+may refer back to 16 frames). Not measured: meant to be too much."""
+
+
+def estimate_device_memory(pixels: int, batch: int) -> int:
+    """Bytes of a device's memory for frames of so many pixels, `batch` of them held at once."""
+    per_pixel = _DEVICE_BYTES_PER_PIXEL + 4 * batch  # a plane and what it is computed in
+    return _DEVICE_MIB * MIB + per_pixel * pixels
 
 
 def own_memory_bytes(width: int, height: int) -> int:
@@ -217,13 +237,15 @@ _DISK_FULL_TEXTS = (
 
 
 # What C programs print for ENOMEM, for a thread that could not be started (EAGAIN), and what
-# SVT-AV1 and the C++ of other encoders say.
+# SVT-AV1, the C++ of other encoders, and NVENC with all sessions taken (ffmpeg's name for
+# NV_ENC_ERR_INCOMPATIBLE_CLIENT_KEY; else it says 'out of memory') say.
 _NO_MEMORY_TEXTS = (
     "cannot allocate memory",
     "pthread_create() failed",
     "out of memory",
     "insufficient resources",
     "std::bad_alloc",
+    "incompatible client key",
 )
 
 

@@ -1,4 +1,4 @@
-"""Hands out cores, memory and disk, all of a request at once.
+"""Hands out cores, memory, disk and a device's memory and engines, all of a request at once.
 
     resources = ResourceManager(cpu_slots=4, memory_bytes=available_memory_bytes())
     async with resources.acquire(cpu=1, memory_bytes=resources.worker_memory(1920, 1080, lp=2)):
@@ -14,11 +14,10 @@ Contract test: tests/infrastructure/test_resources.py.
 from __future__ import annotations
 
 import logging
-import os
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import asynccontextmanager
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 
 import anyio
@@ -29,15 +28,22 @@ from drapto.core.errors import ResourceError
 from drapto.core.resources import (
     Leaks,
     ResourceStatistics,
+    estimate_device_memory,
     estimate_worker_memory,
     looks_like_disk_full,
 )
+from drapto.infrastructure.leaks import describe, find_leaks
 
 __all__ = ["ResourceManager", "find_leaks", "looks_like_disk_full"]
 
 OBSERVED_MARGIN = 1.1  # scenes of one film differ in their peak by less than a tenth
 OBSERVATIONS_TO_LOWER = 3  # a short segment does not fill the look-ahead: one low peak is no proof
 UNLIMITED_BYTES = 1 << 62
+
+# Engines of one device are shared, and a stream more slows the others; 4 is a choice. NVIDIA's
+# driver itself refuses more than 8 encoding sessions on cards that are not for data centres
+# (https://developer.nvidia.com/video-encode-decode-support-matrix, since driver 551).
+DECODE_SESSIONS, ENCODE_SESSIONS = 4, 8
 
 _log = logging.getLogger(__name__)
 
@@ -47,27 +53,22 @@ class _Amount:
     cpu: int = 0
     memory_bytes: int = 0
     disk_bytes: int = 0
+    device_bytes: int = 0
+    decoders: int = 0
+    encoders: int = 0
 
     def plus(self, other: _Amount, sign: int = 1) -> _Amount:
-        return _Amount(
-            self.cpu + sign * other.cpu,
-            self.memory_bytes + sign * other.memory_bytes,
-            self.disk_bytes + sign * other.disk_bytes,
-        )
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return _Amount(*(mine + sign * theirs for mine, theirs in pairs))
 
     def fits(self, capacity: _Amount) -> bool:
-        return (
-            self.cpu <= capacity.cpu
-            and self.memory_bytes <= capacity.memory_bytes
-            and self.disk_bytes <= capacity.disk_bytes
-        )
+        return all(a <= b for a, b in zip(astuple(self), astuple(capacity), strict=True))
 
     def highest(self, other: _Amount) -> _Amount:
-        return _Amount(
-            max(self.cpu, other.cpu),
-            max(self.memory_bytes, other.memory_bytes),
-            max(self.disk_bytes, other.disk_bytes),
-        )
+        return _Amount(*map(max, astuple(self), astuple(other)))
+
+    def lowest(self, other: _Amount) -> _Amount:
+        return _Amount(*map(min, astuple(self), astuple(other)))
 
 
 @dataclass(eq=False)
@@ -85,8 +86,17 @@ class ResourceManager:
         cpu_slots: int,
         memory_bytes: int,
         disk_bytes: int = UNLIMITED_BYTES,
+        device_bytes: int = 0,
     ) -> None:
-        self._capacity = _Amount(max(1, cpu_slots), max(0, memory_bytes), max(0, disk_bytes))
+        """`device_bytes`: memory of the one device that is used; 0 without one."""
+        self._capacity = _Amount(
+            cpu=max(1, cpu_slots),
+            memory_bytes=max(0, memory_bytes),
+            disk_bytes=max(0, disk_bytes),
+            device_bytes=max(0, device_bytes),
+            decoders=DECODE_SESSIONS,
+            encoders=ENCODE_SESSIONS,
+        )
         self._in_use = _Amount()
         self._peak = _Amount()
         self._queue: deque[_Waiter] = deque()
@@ -94,29 +104,35 @@ class ResourceManager:
         self._granted = 0
         self._leaks = 0
         self._peaks: dict[tuple[int, int], list[int]] = {}  # (pixels, lp) -> observed peaks
+        self._device_peaks: dict[tuple[int, int], int] = {}  # (pixels, batch) -> highest observed
         self._children_before = {child.pid for child in psutil.Process().children(recursive=True)}
 
     @asynccontextmanager
     async def acquire(
-        self, *, cpu: int = 0, memory_bytes: int = 0, disk_bytes: int = 0
+        self,
+        *,
+        cpu: int = 0,
+        memory_bytes: int = 0,
+        disk_bytes: int = 0,
+        device_bytes: int = 0,
+        decoders: int = 0,
+        encoders: int = 0,
     ) -> AsyncIterator[None]:
-        """Wait until all of it is free, hold it, give it back.
+        """Wait until all of it is free, hold it, give it back. `decoders` and `encoders`: sessions
+        of a device's engines.
 
-        A request for more cores or memory than there are is cut to what there is, so it runs
-        alone rather than never. Errors: ResourceError if more disk is asked for than there is.
+        A request for more than there is, disk aside, is cut to what there is, so it runs alone
+        rather than never. Errors: ResourceError if more disk is asked for than there is.
         """
-        amount = _Amount(
-            min(cpu, self._capacity.cpu),
-            min(memory_bytes, self._capacity.memory_bytes),
-            disk_bytes,
-        )
-        if min(cpu, memory_bytes, disk_bytes) < 0:
+        wanted = _Amount(cpu, memory_bytes, disk_bytes, device_bytes, decoders, encoders)
+        if min(astuple(wanted)) < 0:
             raise ValueError("a request cannot be negative")
         if disk_bytes > self._capacity.disk_bytes:
             raise ResourceError(
                 f"{disk_bytes} bytes of disk are needed, {self._capacity.disk_bytes} are there.",
                 hint="Free some space, or name another place with --work-dir.",
             )
+        amount = wanted.lowest(self._capacity)
         await self._wait(_Waiter(amount))
         try:
             yield
@@ -170,6 +186,19 @@ class ResourceManager:
         if peak_rss_bytes > 0:
             self._peaks.setdefault((pixels, lp), []).append(peak_rss_bytes)
 
+    def device_memory(self, pixels: int, batch: int) -> int:
+        """Bytes of the device to ask for: measured for this size and batch, else estimated."""
+        measured = self._device_peaks.get((pixels, batch))
+        if measured is None:
+            return estimate_device_memory(pixels, batch)
+        return int(measured * OBSERVED_MARGIN)
+
+    def observe_device(self, pixels: int, batch: int, peak_bytes: int) -> None:
+        """Work on frames of this size, so many at once, has ended and had taken this much."""
+        highest = max(peak_bytes, self._device_peaks.get((pixels, batch), 0))
+        if highest > 0:
+            self._device_peaks[pixels, batch] = highest
+
     def statistics(self) -> ResourceStatistics:
         return ResourceStatistics(
             cpu_capacity=self._capacity.cpu,
@@ -181,6 +210,13 @@ class ResourceManager:
             disk_capacity_bytes=self._capacity.disk_bytes,
             disk_in_use_bytes=self._in_use.disk_bytes,
             disk_peak_bytes=self._peak.disk_bytes,
+            device_capacity_bytes=self._capacity.device_bytes,
+            device_in_use_bytes=self._in_use.device_bytes,
+            device_peak_bytes=self._peak.device_bytes,
+            decoders_in_use=self._in_use.decoders,
+            decoders_peak=self._peak.decoders,
+            encoders_in_use=self._in_use.encoders,
+            encoders_peak=self._peak.encoders,
             holders=self._holders,
             waiting=len(self._queue),
             granted=self._granted,
@@ -209,7 +245,7 @@ class ResourceManager:
     def _find_all(self, work_dir: Path | None) -> Leaks:
         of_job = find_leaks(work_dir) if work_dir is not None else Leaks()
         children = tuple(
-            _describe(child)
+            describe(child)
             for child in psutil.Process().children(recursive=True)
             if child.pid not in self._children_before
         )
@@ -223,49 +259,3 @@ class ResourceManager:
     def _count(self, leaks: Leaks) -> Leaks:
         self._leaks += leaks.total
         return leaks
-
-
-TEMPORARY_MARKS = (".tmp", ".partial")
-"""How names of half-written files end, or what they hold before their last suffix."""
-
-
-def find_leaks(work_dir: Path) -> Leaks:
-    """Processes whose command line names `work_dir`, open and half-written files below it."""
-    inside = f"{work_dir}{os.sep}"
-    processes = []
-    for child in psutil.Process().children(recursive=True):
-        try:
-            command = child.cmdline()
-        except psutil.Error:
-            continue
-        if any(inside in argument for argument in command):
-            processes.append(_describe(child))
-    temporary = []
-    for folder, _, names in os.walk(work_dir):
-        temporary += [
-            str(Path(folder, name))
-            for name in names
-            if any(name.endswith(mark) or f"{mark}." in name for mark in TEMPORARY_MARKS)
-        ]
-    return Leaks(
-        processes=tuple(processes),
-        open_files=tuple(path for path in _open_paths() if path.startswith(inside)),
-        temporary_files=tuple(sorted(temporary)),
-    )
-
-
-def _open_paths() -> list[str]:
-    """What this process's file descriptors point at. Empty where there is no /proc."""
-    paths = []
-    folder = Path("/proc/self/fd")
-    for descriptor in folder.iterdir() if folder.is_dir() else ():
-        with suppress(OSError):  # the one that lists the folder is gone by now
-            paths.append(str(descriptor.readlink()))
-    return paths
-
-
-def _describe(process: psutil.Process) -> str:
-    try:
-        return f"{process.pid} {process.name()}"
-    except psutil.Error:
-        return str(process.pid)

@@ -12,7 +12,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from drapto.core.errors import ResourceError
-from drapto.core.resources import Leaks, estimate_worker_memory
+from drapto.core.resources import Leaks, estimate_device_memory, estimate_worker_memory
 from drapto.infrastructure.resources import ResourceManager, find_leaks
 
 GIB = 1024**3
@@ -242,3 +242,41 @@ async def test_children_of_the_program_around_us_are_not_our_leaks(tmp_path: Pat
         assert await ResourceManager(cpu_slots=1, memory_bytes=0).check_leaks(tmp_path) == Leaks()
     finally:
         child.communicate()
+
+
+async def test_a_device_is_shared_by_memory_and_by_sessions_of_its_engines() -> None:
+    resources = ResourceManager(cpu_slots=4, memory_bytes=0, device_bytes=10)
+    requests = [{"device_bytes": 6, "decoders": 1}, {"device_bytes": 6}, {"encoders": 9}]
+    first, second, third = (Holder(resources, **request) for request in requests)
+    async with anyio.create_task_group() as group:
+        for holder in (first, second, third):
+            group.start_soon(holder.run)
+            await settle()
+        assert [h.is_holding for h in (first, second, third)] == [True, False, False]
+        now = resources.statistics()
+        assert (now.device_in_use_bytes, now.decoders_in_use, now.encoders_in_use) == (6, 1, 0)
+        first.done.set()
+        await settle()
+        assert second.is_holding and third.is_holding  # nine sessions are cut to what there are
+        second.done.set()
+        third.done.set()
+    ended = resources.statistics()
+    assert (ended.device_in_use_bytes, ended.encoders_in_use) == (0, 0)
+    assert (ended.device_peak_bytes, ended.decoders_peak) == (6, 1)
+
+
+async def test_without_a_device_its_memory_is_not_waited_for() -> None:
+    resources = ResourceManager(cpu_slots=1, memory_bytes=0)
+    async with resources.acquire(device_bytes=GIB, decoders=1):
+        assert resources.statistics().device_in_use_bytes == 0
+
+
+def test_memory_of_a_device_is_what_was_measured_of_that_size_and_batch() -> None:
+    resources = ResourceManager(cpu_slots=1, memory_bytes=0, device_bytes=GIB)
+    pixels = 1920 * 1080
+    before = resources.device_memory(pixels, 16)
+    assert before > resources.device_memory(pixels, 1) > resources.device_memory(pixels // 2, 1)
+    resources.observe_device(pixels, 16, 300 * 1024**2)
+    resources.observe_device(pixels, 16, 200 * 1024**2)
+    assert resources.device_memory(pixels, 16) == int(300 * 1024**2 * 1.1)
+    assert resources.device_memory(pixels, 8) == estimate_device_memory(pixels, 8)
