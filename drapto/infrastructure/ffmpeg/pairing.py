@@ -7,29 +7,38 @@ Both sides are trimmed to the same frame numbers by their own timestamps and num
 not every frame came out, the stretch is measured again from the beginning of both files, and then
 refused, so that one frame is never compared with its neighbour.
 
-Tests: tests/infrastructure/ffmpeg/test_quality.py.
+ffmpeg compares the two itself, unless `Means.device` names a device and the metric can be measured
+there as well: then it hands over pairs of frames (infrastructure/gpu/metric_feed.py). Where a
+device fails, ffmpeg does it after all.
+
+Tests: tests/infrastructure/ffmpeg/test_quality.py and test_quality_on_device.py.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
 from drapto.core import film_grain
-from drapto.core.errors import InputError, ProcessFailedError
+from drapto.core.errors import InputError, MissingToolError, ProcessFailedError, ResourceError
 from drapto.core.interfaces import QualityMetric
 from drapto.core.quality import Measuring, Reference, can_compare
 from drapto.infrastructure.ffmpeg.footage import Footage, Signal
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, frame_watcher
 from drapto.infrastructure.ffmpeg.run import QUIET_ENCODERS
+from drapto.infrastructure.gpu.metric_feed import FEED, LumaFeed, stacked
+from drapto.infrastructure.gpu.metric_vmaf import can_measure, trusted_vmaf
 from drapto.infrastructure.process import ProcessResult, run_process
 from drapto.infrastructure.stalling import STALL_S
 
 _LOG = "scores.log"
+_NOTHING = ("-f", "null", "-")
 EARLIER_S = 10.0  # so far a decoder that began in a damaged place has come to itself
 
 FramesDone = Callable[[int], None]  # frames compared so far
@@ -39,15 +48,23 @@ def unwatched(_frames: int) -> None:
     """The listener of those who wait for the scores."""
 
 
+def untold(_why: str) -> None:
+    """The listener of those who do not care where it is measured."""
+
+
 @dataclass(frozen=True)
 class Means:
-    """What measuring may use. `ends_at`: when it is given up, in the clock of the event loop."""
+    """What measuring may use. `ends_at`: when it is given up, in the clock of the event loop.
+    `device`: as torch names it, for what can be measured there; `on_fallback` hears why it was not.
+    """
 
     ffmpeg: Path
     scratch_dir: Path  # logs lie there while they are needed
     threads: int = 1
     nice: int = 0
     ends_at: float | None = None
+    device: str | None = None
+    on_fallback: Callable[[str], None] = untold
 
     @property
     def left_s(self) -> float | None:
@@ -98,6 +115,17 @@ class Pair:
         Errors: InputError if not all of them can be decoded on both sides, ProcessFailedError
         (past its deadline included), MissingToolError.
         """
+        if means.device is not None and can_measure(measuring):
+            try:
+                return await self._scores(means, measuring, start, end, on_frames)
+            except (MissingToolError, ResourceError) as error:
+                means.on_fallback(error.message)
+        in_ffmpeg = replace(means, device=None)
+        return await self._scores(in_ffmpeg, measuring, start, end, on_frames)
+
+    async def _scores(
+        self, means: Means, measuring: Measuring, start: int, end: int, on_frames: FramesDone
+    ) -> list[float]:
         got, wanted = 0, measuring.frames_of(end - start)
         for from_beginning in (False, True) if start else (True,):
             command = self.command(
@@ -122,7 +150,8 @@ class Pair:
         *,
         from_beginning: bool = False,
     ) -> list[str]:
-        """Compares frames [start, end); the log is written in the working directory."""
+        """Compares frames [start, end) and writes a log in the working directory; or, for a device,
+        the frames themselves."""
         bits = max(self.source.bit_depth, self.output.bit_depth)
         form = self.metric.pixel_format(bits)
         sides = (self.output, self.source)
@@ -131,14 +160,7 @@ class Pair:
         encoded = self.output.filters(start, end, form, signal)
         taken_in = film_grain.GIVEN_FORMAT if self.grain else form
         original = self.source.filters(start, end, taken_in, signal)
-        compared = self.metric.graph(
-            measuring,
-            encoded="[encoded]",
-            original="[original]",
-            frame_rate=self.source.index.frame_rate,
-            log=_LOG,
-            threads=means.threads,
-        )
+        compared, written = self._compared(means, measuring)
         stream = f"1:{self.source.stream_index}"
         shown = f"[0:{self.output.stream_index}]{encoded}[encoded]"
         base_layer = film_grain.BASE_LAYER if self.grain else ()
@@ -150,7 +172,7 @@ class Pair:
         ]
         if not self.grain:
             graph = f"{shown};[{stream}]{original}[original];{compared}"
-            return [*inputs, *("-lavfi", graph, "-f", "null", "-")]
+            return [*inputs, "-lavfi", graph, *written]
         return [
             *inputs,
             *film_grain.compared_with_denoised(
@@ -158,11 +180,27 @@ class Pair:
             ),
         ]
 
+    def _compared(self, means: Means, measuring: Measuring) -> tuple[str, tuple[str, ...]]:
+        """What is done with [encoded] and [original], and what is written of it."""
+        frame_rate = self.source.index.frame_rate
+        if means.device is not None:
+            return stacked("[encoded]", "[original]", frame_rate), FEED
+        compared = self.metric.graph(
+            measuring,
+            encoded="[encoded]",
+            original="[original]",
+            frame_rate=frame_rate,
+            log=_LOG,
+            threads=means.threads,
+        )
+        return compared, _NOTHING
+
     async def _run(
         self, command: list[str], means: Means, measuring: Measuring, on_frames: FramesDone
     ) -> list[float]:
         with tempfile.TemporaryDirectory(prefix="quality-", dir=means.scratch_dir) as directory:
-            done = await run_process(
+            run = partial(
+                run_process,
                 command,
                 what=f"Measuring {self._name} of {self.output.path}",
                 cwd=Path(directory),
@@ -172,7 +210,10 @@ class Pair:
                 nice=means.nice,
                 env=QUIET_ENCODERS,
             )
-            return self._read(Path(directory) / _LOG, measuring, done)
+            if means.device is None:
+                return self._read(Path(directory) / _LOG, measuring, await run())
+            vmaf = await anyio.to_thread.run_sync(trusted_vmaf, measuring, means.device)
+            return await LumaFeed(vmaf, self.output.picture, Path(directory)).scores(run)
 
     def _read(self, log: Path, measuring: Measuring, done: ProcessResult) -> list[float]:
         try:
