@@ -165,7 +165,7 @@ class DetectionPass:
         stacked = np.stack(batch)
         features = self.backend.luma(stacked, self._last_luma)
         self._last_luma = stacked[-1]
-        black = _is_black(features)
+        black = is_black(features)
         self._series.append(
             np.stack((features.spatial, features.temporal, features.mean, black)).astype(np.float32)
         )
@@ -247,7 +247,7 @@ def fixed_crop(asked: str | CropRect, video: SourceVideo) -> CropDecision | None
     return CropDecision(rect=None if whole else asked, confidence=1.0, reason="As asked.")
 
 
-def _is_black(features: LumaFeatures) -> Bool:
+def is_black(features: LumaFeatures) -> Bool:
     dark = features.dark_share(_BLACK_BELOW) >= _BLACK_SHARE
     black: Bool = dark & (features.dark_share(_DIM_BELOW) >= _DIM_SHARE)
     return black
