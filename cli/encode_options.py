@@ -78,7 +78,10 @@ Preset = Annotated[str | None, _text(
     "--preset", "0..13", PICTURE, "Effort: lower is slower and smaller. (default: 6)"
 )]  # fmt: skip
 EncoderName = Annotated[str | None, _text(
-    "--encoder", "NAME", PICTURE, "svt-av1, x265 or x264. (default: svt-av1)"
+    "--encoder", "NAME", PICTURE,
+    "svt-av1, x265 or x264; of graphics cards av1-nvenc, av1-qsv, av1-vaapi, av1-amf or "
+    "hevc-nvenc; auto: the first AV1 encoder of a card that works here, else svt-av1. "
+    "(default: svt-av1)",
 )]  # fmt: skip
 Crop = Annotated[str | None, _text(
     "--crop", "auto|off|W:H:X:Y", PICTURE,

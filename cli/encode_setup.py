@@ -22,7 +22,7 @@ from drapto.infrastructure.flags.opening import open_flags
 from drapto.infrastructure.logging import LogSink, stderr_logger
 from drapto.infrastructure.metrics import Metrics
 from drapto.infrastructure.settings import Settings, load_settings
-from drapto.services.encoding.registry import encoder_named
+from drapto.services.encoding.registry import possible_encoders
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _judge(call: Call) -> tuple[Settings, Work]:
     if call.verbose and call.quiet:
         raise UsageError("-v and -q contradict each other.", hint="Give one of them.")
     settings = load_settings(call.flags, config_file=call.config_file).settings
-    encoder_named(settings.encoder)
+    possible_encoders(settings.encoder)
     open_flags(settings)  # a broken flags file is found before the first job, not by each of them
     if call.metrics_file:
         _check_metrics_file(call.metrics_file)

@@ -25,6 +25,7 @@ from cli.render.facts import plan_facts, result_facts
 from cli.render.view import JobView, Snapshot
 from drapto.core.events import (
     CommandPlanned,
+    EncoderSettled,
     Event,
     JobSkipped,
     JobStarted,
@@ -194,6 +195,8 @@ def rare_lines(event: Event) -> list[str]:
     match event:
         case WarningRaised():
             return [f"warning: {text.printable(event.message)}"]
+        case EncoderSettled() if event.instead_of is None:
+            return [f"encoder: {event.encoder}, {text.printable(event.reason)}"]
         case SegmentRetried():
             reason = text.printable(event.reason)
             return [f"segment {event.segment} is tried again (attempt {event.attempt}): {reason}"]

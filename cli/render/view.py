@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drapto.core.events import (
+    EncoderSettled,
     Event,
     JobFailed,
     JobStarted,
@@ -59,6 +60,9 @@ class JobView:
         self._stages: list[Stage] = []  # running now, the latest last
         self._last_stage: Stage | None = None
         self._progress: dict[Stage, float] = {}
+        self._encode_anew()
+
+    def _encode_anew(self) -> None:
         self._running: dict[int, int] = {}  # segment -> frames done
         self._encoding_since_s: float | None = None
         self._frames = self._bytes = self._segments = 0  # finished in this run
@@ -71,6 +75,8 @@ class JobView:
         match event:
             case JobStarted():
                 self._reset(event)
+            case EncoderSettled() if event.instead_of is not None:
+                self._encode_anew()
             case PlanReady():
                 self.plan = event
             case StageStarted():

@@ -28,7 +28,7 @@ from drapto.infrastructure.flags.opening import Flags, open_flags
 from drapto.infrastructure.machine import available_memory_bytes, cpu_cores
 from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
-from drapto.services.encoding.registry import ENCODERS, encoder_named
+from drapto.services.encoding.registry import ENCODERS, possible_encoders
 from drapto.services.orchestrator import VideoOrchestrator
 from drapto.services.reporting import Everyone
 from drapto.services.rollback import RollbackManager
@@ -192,8 +192,9 @@ async def open_services(
 
 
 def needed_encoder(options: EncodeOptions, binary: FfmpegBinary) -> None:
-    """Errors: MissingToolError if this ffmpeg lacks the encoder; UsageError for an unknown one."""
-    encoder = encoder_named(options.encoder)
+    """Of `auto` the last resort. Errors: MissingToolError if this ffmpeg lacks the encoder;
+    UsageError for an unknown one."""
+    encoder = possible_encoders(options.encoder)[-1]
     needed = [encoder.ffmpeg_encoder, *(["libopus"] if options.audio == "opus" else [])]
     for name in needed:
         if name not in binary.encoders:

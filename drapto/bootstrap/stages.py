@@ -8,6 +8,7 @@ from drapto.core.segments import SegmentTask
 from drapto.core.workshop import Machine, Workshop
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary
 from drapto.infrastructure.ffmpeg.decode import payload_digests
+from drapto.infrastructure.ffmpeg.encoder_trial import FfmpegTrials
 from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
 from drapto.infrastructure.ffmpeg.facts import collect_facts
 from drapto.infrastructure.ffmpeg.inspector import DecodingInspector
@@ -44,6 +45,7 @@ def make_workshop(
         payload=payload_digests,
         metadata=PacketMetadataReader(),
         metrics=FfmpegMetrics(binary),
+        trials=FfmpegTrials(binary, _executor(settings, binary)),
         films=FileFilmMemory(state_dir, learns=settings.learn_films),
         store=FileJobStore(state_dir, resources, log_level=settings.log_level),
         machine=Machine(

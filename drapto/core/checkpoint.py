@@ -2,8 +2,8 @@
 
 An entry that replaces an earlier fact by a different one drops what was built on the old one:
 a different frame index drops the analysis, a different analysis drops the plan and how fields are
-put together, which drops the plan, too; a different plan drops the segments it no longer holds, a
-new segment or audio track drops the assembled file.
+put together, which drops the plan, too; a different encoder drops the segments, a different plan
+those it no longer holds, a new segment or audio track drops the assembled file.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from drapto.core.entries import (
     AudioDone,
     DeinterlacingSettled,
     Discarded,
+    EncoderChosen,
     JobCreated,
     JobResumed,
     JournalEntry,
@@ -53,6 +54,7 @@ ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.INTERRUPTED})
 # Segments may be planned and encoded, and audio encoded, while detection still runs.
 _EARLIEST: Mapping[type, JobState] = {
     RoutesSettled: JobState.CREATED,
+    EncoderChosen: JobState.PROBING,
     Probed: JobState.PROBING,
     AudioDone: JobState.PROBING,
     AnalysisDone: JobState.DETECTING,
@@ -77,6 +79,7 @@ class Checkpoint:
     runs: int = 0  # how often the job was started or resumed
     entries: int = 0
     routes: tuple[Route, ...] | None = None
+    encoder: str | None = None  # None: it was asked for by name
     probed: Probed | None = None
     analysis: VideoAnalysis | None = None
     deinterlacing: Deinterlacing | None = None
@@ -139,6 +142,8 @@ def apply(checkpoint: Checkpoint, entry: JournalEntry) -> Checkpoint:
             return _transition(counted, entry)
         case RoutesSettled():
             return replace(counted, routes=entry.routes)
+        case EncoderChosen():
+            return _encoder_chosen(counted, entry)
         case Probed() if counted.probed is None or _same_index(counted.probed, entry):
             return replace(counted, probed=entry)
         case Probed():
@@ -193,6 +198,12 @@ def _transition(checkpoint: Checkpoint, entry: Transition) -> Checkpoint:
         raise StateError(f"A job that is {state} cannot become {entry.to}.")
     publishing = checkpoint.publishing or entry.to is JobState.PUBLISHING
     return replace(checkpoint, state=entry.to, reason=entry.reason, publishing=publishing)
+
+
+def _encoder_chosen(checkpoint: Checkpoint, entry: EncoderChosen) -> Checkpoint:
+    if checkpoint.encoder not in (None, entry.encoder):
+        checkpoint = replace(_without_assembly(checkpoint), segments={}, attempts=())
+    return replace(checkpoint, encoder=entry.encoder)
 
 
 def _planned(checkpoint: Checkpoint, entry: SegmentsPlanned) -> Checkpoint:

@@ -66,6 +66,15 @@ class RoutesSettled(_Entry):
     routes: tuple[Route, ...]
 
 
+class EncoderChosen(_Entry):
+    """The encoder that `encoder` auto came to; holds for every later run. Another one than before
+    drops every segment: those of two encoders are no valid stream together."""
+
+    entry: Literal["encoder_chosen"] = "encoder_chosen"
+    encoder: str  # as in --encoder
+    reason: str  # in words
+
+
 class Probed(_Entry):
     """The frame index the plan counts in. A different index drops what was built on the old one."""
 
@@ -148,7 +157,8 @@ class Published(_Entry):
 
 
 class Discarded(_Entry):
-    """A finished piece did not pass its recheck on resume and will be made again."""
+    """A finished piece will be made again: it did not pass its recheck on resume, or what it was
+    made for does not hold any more."""
 
     entry: Literal["discarded"] = "discarded"
     what: Literal["segment", "audio", "assembly"]
@@ -161,6 +171,7 @@ JournalEntry = Annotated[
     | JobResumed
     | Transition
     | RoutesSettled
+    | EncoderChosen
     | Probed
     | AnalysisDone
     | DeinterlacingSettled

@@ -11,6 +11,7 @@
     │   └── OutOfMemoryError    exit 1   because it got no memory
     ├── ScriptContractError     exit 1   a legacy script printed something else than it should
     ├── SegmentFailedError      exit 1   a segment could not be encoded, after all retries
+    │   └── EncoderFailedError  exit 1   by a graphics card: another encoder may do better
     ├── ResourceError           exit 1   no disk, memory or other resource left
     ├── JobLockedError          exit 1   another process works on this job
     ├── PublishError            exit 1   the output could not be put in its place
@@ -121,6 +122,17 @@ class ScriptContractError(DraptoError):
 
 class SegmentFailedError(DraptoError):
     """A segment could not be encoded, after all retries, or is not what was encoded any more."""
+
+
+class EncoderFailedError(SegmentFailedError):
+    """An encoder that needs a graphics card failed, after all retries. Another one may not.
+
+    `said`: the last that ffmpeg said.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", said: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.said = said
 
 
 class ResourceError(DraptoError):

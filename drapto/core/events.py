@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from drapto.core.comparison import Comparison, Served
+from drapto.core.encoder_trial import EncoderTrial
 from drapto.core.job import EncodeResult, Stage, TrackOutcome
 from drapto.core.media import Value
 from drapto.core.routing import Route, RoutedStage
@@ -47,8 +48,20 @@ class StageFinished(Value):
     detail: str = ""  # one plain sentence of what came out
 
 
+class EncoderSettled(Value):
+    """Only with `encoder` auto: which one it came to, and what came of those that were tried."""
+
+    event: Literal["encoder_settled"] = "encoder_settled"
+    job: str
+    encoder: str  # as in --encoder
+    reason: str  # in words
+    tried: tuple[EncoderTrial, ...] = ()
+    instead_of: str | None = None  # one that failed in this run: all of the film is encoded again
+
+
 class PlanReady(Value):
-    """Everything that will be done is known: emitted once, before encoding starts."""
+    """Everything that will be done is known: emitted before encoding starts, and again where an
+    encoder is replaced by another."""
 
     event: Literal["plan_ready"] = "plan_ready"
     job: str
@@ -186,6 +199,7 @@ Event = Annotated[
     | StageStarted
     | StageProgress
     | StageFinished
+    | EncoderSettled
     | PlanReady
     | SegmentProgress
     | SegmentFinished

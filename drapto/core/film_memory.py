@@ -22,6 +22,7 @@ class RememberedSegment(Value):
 class RememberedFilm(Value):
     """No name and no picture: nothing tells which film it was."""
 
+    encoder: str = "svt-av1"  # as in --encoder
     preset: int
     model: str  # libvmaf's name of it
     pixels: int  # of a frame

@@ -127,7 +127,18 @@ class Encoder(Protocol):
         ...
 
     @property
+    def needs_device(self) -> bool:
+        """Whether a graphics card does the work, so that it has to be tried before it is used."""
+        ...
+
+    @property
     def crf_range(self) -> tuple[float, float]: ...
+
+    @property
+    def is_steerable(self) -> bool:
+        """Whether its CRF counts as AV1's own scale of 0 to 63 does, of which the curves of
+        quality and size are known well enough to steer by."""
+        ...
 
     @property
     def codes_grain(self) -> bool:
@@ -272,6 +283,11 @@ class EncodingService(Protocol):
 
     Contract suite: tests/services/test_encoding_contract.py.
     """
+
+    @property
+    def has_own_encoders(self) -> bool:
+        """Whether Drapto's own encoders do the work, so that trying one of them tells something."""
+        ...
 
     def default_crf(self, encoder: Encoder, width: int) -> float:
         """The quality without --crf, by the width of the output picture."""

@@ -14,10 +14,12 @@ from typing import Protocol
 
 from drapto.core.audio_clock import Leap, Picture
 from drapto.core.dynamic_metadata import DynamicFacts, DynamicMetadata
+from drapto.core.encoder_trial import EncoderTrial
 from drapto.core.entries import SourceFingerprint
 from drapto.core.facts import FileFacts
 from drapto.core.film_memory import RememberedFilm
 from drapto.core.interfaces import (
+    Encoder,
     EventSink,
     Journal,
     MediaReader,
@@ -29,7 +31,7 @@ from drapto.core.manifest import Manifest
 from drapto.core.media import ColorInfo, DolbyVision, FrameIndex, MediaInfo, TrackKind
 from drapto.core.quality import Metric
 from drapto.core.resources import Leaks
-from drapto.core.segments import EncodedSegment, PayloadDigests, SegmentTask
+from drapto.core.segments import EncodedSegment, PayloadDigests, SegmentTask, VideoSettings
 from drapto.core.tracks import (
     Assembled,
     AudioTrackFile,
@@ -118,10 +120,21 @@ class Metrics(Protocol):
         ...
 
 
+class EncoderTrials(Protocol):
+    """Tries encoders on this machine."""
+
+    async def of(self, encoder: Encoder, settings: VideoSettings) -> EncoderTrial:
+        """Whether it opens, and encodes a few frames of the size and colour of `settings`. Never
+        fails, and takes seconds, whatever a driver does. Errors: ResourceError."""
+        ...
+
+
 class FilmMemory(Protocol):
     """Finished films of earlier jobs. It never fails a job: what cannot be read is not known."""
 
-    async def recall(self, *, preset: int, model: str) -> tuple[RememberedFilm, ...]: ...
+    async def recall(
+        self, *, encoder: str, preset: int, model: str
+    ) -> tuple[RememberedFilm, ...]: ...
 
     async def remember(self, film: RememberedFilm) -> None: ...
 
@@ -247,6 +260,7 @@ class Workshop:
     payload: PayloadReader
     metadata: MetadataReader
     metrics: Metrics
+    trials: EncoderTrials
     films: FilmMemory
     store: JobStore
     machine: Machine

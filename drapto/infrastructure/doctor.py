@@ -24,8 +24,11 @@ from drapto.core.errors import DraptoError
 from drapto.core.interfaces import Encoder
 from drapto.core.opening import synthetic_input
 from drapto.core.quality import Metric
+from drapto.core.segments import VideoSettings
 from drapto.infrastructure.confine import SIGNALS_SINCE, TRUNCATE_SINCE, landlock_version
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary, find_ffmpeg, inspect_ffmpeg
+from drapto.infrastructure.ffmpeg.encoder_trial import FfmpegTrials
+from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
 from drapto.infrastructure.ffmpeg.metric_check import check_metric
 from drapto.infrastructure.ffmpeg.metrics import metric_for
 from drapto.infrastructure.machine import available_memory_bytes, cpu_cores, cpu_quota
@@ -92,12 +95,27 @@ def _line(name: str, status: str, detail: str, advice: str = "") -> DoctorLine:
 
 
 async def _encoder(binary: FfmpegBinary, encoder: Encoder) -> DoctorLine:
+    if encoder.needs_device:
+        return await _card(binary, encoder)
     # 4:2:0 8-bit is the one format every encoder takes; even x264 built without 10-bit.
     picture = [*synthetic_input("color=c=gray:s=64x64:r=10:d=1"), "-pix_fmt", "yuv420p"]
     needed = encoder.name == REQUIRED_ENCODER
     return await _tried(
         binary, f"encoder {encoder.name}", encoder.ffmpeg_encoder, [*picture, "-c:v"], needed
     )
+
+
+async def _card(binary: FfmpegBinary, encoder: Encoder) -> DoctorLine:
+    """As a job tries it. Few machines have one, and no encode needs it."""
+    executor = LocalSegmentExecutor(binary.path, encoder.arguments)
+    settings = VideoSettings(
+        encoder=encoder.name, width=640, height=360, source_width=640, source_height=360
+    )
+    trial = await FfmpegTrials(binary, executor).of(encoder, settings)
+    detail = encoder.ffmpeg_encoder
+    if not trial.works:
+        detail = f"does not work here, and is not needed: {trial.problem}"
+    return _line(f"encoder {encoder.name}", "ok", detail)
 
 
 async def _opus(binary: FfmpegBinary) -> DoctorLine:

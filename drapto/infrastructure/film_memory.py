@@ -2,7 +2,7 @@
 
     memory = FileFilmMemory(state_dir)
     await memory.remember(film)
-    films = await memory.recall(preset=6, model="vmaf_v0.6.1")
+    films = await memory.recall(encoder="svt-av1", preset=6, model="vmaf_v0.6.1")
 
 Promised: it never fails a job. A file that cannot be read is passed over, one that cannot be
 written is not missed; any number of processes may remember at once.
@@ -36,11 +36,12 @@ class FileFilmMemory:
         self._folder = state_dir / "films"
         self._learns = learns
 
-    async def recall(self, *, preset: int, model: str) -> tuple[RememberedFilm, ...]:
+    async def recall(self, *, encoder: str, preset: int, model: str) -> tuple[RememberedFilm, ...]:
         if not self._learns:
             return ()
         films = await anyio.to_thread.run_sync(self._read)
-        return tuple(film for film in films if (film.preset, film.model) == (preset, model))
+        wanted = (encoder, preset, model)
+        return tuple(film for film in films if (film.encoder, film.preset, film.model) == wanted)
 
     async def remember(self, film: RememberedFilm) -> None:
         if self._learns:

@@ -25,6 +25,7 @@ from structlog.typing import FilteringBoundLogger, Processor
 from drapto.core.comparison import Comparison, FieldResult, Outcome, Severity
 from drapto.core.events import (
     ComparisonDone,
+    EncoderSettled,
     Event,
     JobFailed,
     JobFinished,
@@ -133,6 +134,8 @@ def _level_of_field(found: FieldResult) -> str:
 def _level_of(event: Event) -> str:
     if isinstance(event, SegmentProgress | StageProgress):
         return "debug"
+    if isinstance(event, EncoderSettled):
+        return "info" if event.instead_of is None else "warning"
     if isinstance(event, WarningRaised | SegmentRetried | LeaksFound | StageRolledBack):
         return "warning"
     if isinstance(event, StageServed):

@@ -70,9 +70,12 @@ class EncodingSettings(BaseModel):
         6, "effort; lower is slower and smaller", "a whole number from 0 to 13", ge=0, le=13
     )
     encoder: Annotated[str, Lower] = setting(
-        "svt-av1", "the video encoder", "the name of an encoder: svt-av1, x265 or x264",
+        "svt-av1",
+        "the video encoder",
+        "the name of an encoder (svt-av1, x265, x264, av1-nvenc, av1-qsv, av1-vaapi, av1-amf or "
+        "hevc-nvenc), or 'auto' (the first AV1 encoder of a card that works here, else svt-av1)",
         min_length=1,
-    )  # fmt: skip
+    )
     crop: Annotated[str, NoDecode, Crop] = setting(
         "auto",
         "what is cut off the picture",
@@ -116,6 +119,12 @@ class EncodingSettings(BaseModel):
         le=600,
         allow_inf_nan=False,
     )
+
+    @field_validator("encoder")
+    @classmethod
+    def _with_hyphens(cls, value: str) -> str:
+        """ffmpeg's own spelling, av1_nvenc, is understood, too."""
+        return value.replace("_", "-")
 
     @field_validator("film_grain")
     @classmethod

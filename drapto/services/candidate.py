@@ -17,7 +17,7 @@ from drapto.core.events import Event
 from drapto.core.interfaces import FindingCallback, ProgressCallback, unheard
 from drapto.core.job import EncodeOptions, JobRequest, RunOptions
 from drapto.core.routing import RoutedStage
-from drapto.core.segments import Segment
+from drapto.core.segments import Segment, VideoSettings
 from drapto.core.shadow_task import CandidateResult, ShadowTask
 from drapto.core.source import SourceVideo
 from drapto.core.workshop import Workshop
@@ -58,12 +58,17 @@ async def _encode(
     request = JobRequest(
         source=task.source,
         output=output,
-        options=task.options.model_copy(update={"crf": task.settings.crf}),
+        options=task.options.model_copy(update=_as_encoded(task.settings)),
         run=RunOptions(work_dir=place, overwrite=True, resume=False),
     )
     orchestrator = VideoOrchestrator(workshop, FixedStages(given))
     _, wall_s = await _timed(lambda: orchestrator.encode(request, _Silence()))
     return CandidateResult(output=output, wall_s=wall_s)
+
+
+def _as_encoded(settings: VideoSettings) -> dict[str, object]:
+    """What the primary's job came to, where the options left it open."""
+    return {"crf": settings.crf, "encoder": settings.encoder}
 
 
 @dataclass(frozen=True)

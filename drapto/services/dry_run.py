@@ -8,6 +8,7 @@ from drapto.core.routing import Route, RoutedStage, Side
 from drapto.core.workshop import Workshop
 from drapto.services.detection.deinterlacing import settle_on_shown
 from drapto.services.detection.truth import settle_on_decoded
+from drapto.services.encoding.choosing import choose_encoder
 from drapto.services.encoding.steering import settle_aim
 from drapto.services.encoding.tasks import make_tasks
 from drapto.services.planning import decide_tracks, plan_ready, plan_video, warnings_of
@@ -27,14 +28,18 @@ async def dry_run(
         async with reporter.stage(Stage.PROBE):
             media = await reader.probe(request.source)
             track = reader.main_video(media, request.options.video_stream)
-            decisions = decide_tracks(request, media, track)
             video = await reader.open_video(media, track, scratch)
             served = source.for_job(
                 JobToServe(reporter, request, media, track, scratch, is_rehearsal=True)
             )
             routes = await served.settle(None)
             stages = served.stages
-            options, encoder = request.options, decisions.encoder
+            options = request.options
+            choice = await choose_encoder(options, track, stages.encoding, workshop.trials)
+            if (event := choice.event(reporter.job)) is not None:
+                reporter.emit(event)
+            encoder = choice.encoder
+            decisions = decide_tracks(request, media, track, encoder)
             aim, notes = await settle_aim(options, media, track, encoder, stages.encoding, workshop)
         async with reporter.stage(Stage.DETECTION):
             on_progress = reporter.progress(Stage.DETECTION, len(video.index))

@@ -19,6 +19,7 @@ from drapto.core.source import SourceVideo
 from drapto.core.workshop import Machine
 from drapto.services.detection.deinterlacing import settle_on_shown
 from drapto.services.detection.truth import settle_on_decoded
+from drapto.services.encoding.registry import AUTO, IN_ORDER, encoder_named
 from drapto.services.planning import decide_tracks, plan_video
 from drapto.services.reporting import Reporter
 from drapto.services.router import Flags, facts_of
@@ -57,7 +58,7 @@ class KnownSource:
         """With what an encoder has to be told. Errors: UsageError if it does not fit."""
         plan = plan_video(
             self.request,
-            decide_tracks(self.request, self.media, self.track).encoder,
+            encoder_named(self.request.options.encoder),
             self.video,
             self.analysis.crop.rect,
             self.analysis.color,
@@ -80,8 +81,10 @@ async def open_source(
     """Errors: InputError if it cannot be used; UsageError if options or flags do not fit."""
     media = await reader.probe(source)
     track = reader.main_video(media, options.video_stream)
+    if options.encoder == AUTO:  # both sides have to encode with it, and scripts know no other
+        options = options.model_copy(update={"encoder": IN_ORDER[-1].name})
     request = JobRequest(source=source, output=scratch / "compared.mkv", options=options)
-    decide_tracks(request, media, track)
+    decide_tracks(request, media, track, encoder_named(options.encoder))
     facts = facts_of(JobToServe(Reporter("compare"), request, media, track, scratch))
     evaluations = {stage: await flags.evaluate(stage, str(source), facts) for stage in RoutedStage}
     width, height = track.width or 0, track.height or 0

@@ -29,7 +29,7 @@ from drapto.services.detection.deinterlacing import settle_on_shown
 from drapto.services.detection.truth import settle_on_decoded
 from drapto.services.dry_run import dry_run
 from drapto.services.encoding.dynamic_metadata import decide_metadata
-from drapto.services.encoding.registry import encoder_named
+from drapto.services.encoding.registry import codec_of
 from drapto.services.job.context import JobContext
 from drapto.services.job.run import run_job
 from drapto.services.reporting import Reporter
@@ -90,7 +90,7 @@ class VideoOrchestrator:
             asked = options.deinterlace
             video, analysis = await settle_on_shown(reader, video, analysis, asked)
             segments = await stages.segmentation.plan(video, analysis, options)
-            codec = encoder_named(options.encoder).codec
+            codec = codec_of(options.encoder)
             metadata = decide_metadata(video, analysis.crop.rect, codec)
             notes = (*analysis.notes, *metadata.notes, *reporter.warnings)
             return analysis.model_copy(update={"notes": notes}), video, segments

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drapto.core.analysis import VideoAnalysis
 from drapto.core.events import PlanReady
@@ -22,7 +22,7 @@ from drapto.services.assembly.service import container_for, plan_mux
 from drapto.services.detection.deinterlacing import deinterlacing_notes
 from drapto.services.detection.shape import shape_notes
 from drapto.services.encoding.dynamic_metadata import decide_metadata
-from drapto.services.encoding.registry import encoder_named
+from drapto.services.encoding.hardware import CARD_SESSIONS
 from drapto.services.encoding.settings import (
     check_crf,
     check_film_grain,
@@ -74,9 +74,10 @@ class VideoPlan:
         return measuring.model_copy(update={"reference": Reference.DENOISED})
 
 
-def decide_tracks(request: JobRequest, media: MediaInfo, track: Track) -> TrackDecisions:
-    """Errors: UsageError (encoder, quality or container), InputError (--strict-tracks)."""
-    encoder = encoder_named(request.options.encoder)
+def decide_tracks(
+    request: JobRequest, media: MediaInfo, track: Track, encoder: Encoder
+) -> TrackDecisions:
+    """Errors: UsageError (quality or container), InputError (--strict-tracks)."""
     check_crf(encoder, request.options.crf)
     check_film_grain(encoder, request.options)
     mux = plan_mux(
@@ -114,6 +115,8 @@ def plan_video(
         segments=segments,
         workers=request.run.workers,
     )
+    if encoder.needs_device and request.run.workers is None:
+        workers = replace(workers, workers=min(workers.workers, CARD_SESSIONS))
     settings = video_settings(
         video, crop, color, request.options,
         encoder=encoder, encoding=encoding, lp=workers.lp, grain=grain,

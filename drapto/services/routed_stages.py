@@ -84,6 +84,10 @@ class RoutedEncoding:
     def __init__(self, job: Serving) -> None:
         self._job = job
 
+    @property
+    def has_own_encoders(self) -> bool:
+        return self._job.primary(RoutedStage.ENCODING).encoding.has_own_encoders
+
     def default_crf(self, encoder: Encoder, width: int) -> float:
         """Of the side that is asked first; legacy keeps to it where it takes over, so that the
         segments of one film are alike."""

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from drapto.core.comparison import Served
 from drapto.core.errors import (
     DraptoError,
+    EncoderFailedError,
     NoSavingError,
     PublishError,
     ResourceError,
@@ -51,8 +52,16 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 # What the other side could not do better: no disk is left, the journal that a finished segment is
-# noted in cannot be written, the user asked for the impossible, or no saving is to be had.
-_NOT_THE_STAGES_FAULT = (ResourceError, PublishError, StateError, UsageError, NoSavingError)
+# noted in cannot be written, the user asked for the impossible, no saving is to be had, or a
+# graphics card failed, for which the job itself has another encoder.
+_NOT_THE_STAGES_FAULT = (
+    ResourceError,
+    PublishError,
+    StateError,
+    UsageError,
+    NoSavingError,
+    EncoderFailedError,
+)
 
 
 class Flags(Protocol):

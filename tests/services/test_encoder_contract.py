@@ -13,8 +13,10 @@ from drapto.core.errors import UsageError
 from drapto.core.interfaces import Encoder
 from drapto.core.media import ColorInfo, ContentLight, CropRect, FrameIndex, MasteringDisplay
 from drapto.core.segments import Segment, SegmentTask, VideoSettings
-from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
+from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg, inspect_ffmpeg
 from drapto.infrastructure.ffmpeg.decode import decode_segment
+from drapto.infrastructure.ffmpeg.encoder_trial import FfmpegTrials
+from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
 from drapto.infrastructure.ffmpeg.probe import probe_file
 from drapto.services.encoding.command import encoded_color
 from drapto.services.encoding.registry import ENCODERS, encoder_named
@@ -45,8 +47,31 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return clips.simple(tmp_path_factory.mktemp("encoder"))
 
 
+ON_CARDS = sorted(name for name, encoder in ENCODERS.items() if encoder.needs_device)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.gpu) if "nvenc" in name else name
+        for name in sorted(ENCODERS)
+    ]
+)
+async def encoder(request: pytest.FixtureRequest) -> Encoder:
+    """One that really encodes here; those of cards where there is one."""
+    encoder = ENCODERS[request.param]
+    if encoder.needs_device:
+        binary = await inspect_ffmpeg(find_ffmpeg())
+        executor = LocalSegmentExecutor(binary.path, encoder.arguments)
+        settings = task_for(Path("a"), Path("b"), encoder=encoder.name).settings
+        trial = await FfmpegTrials(binary, executor).of(encoder, settings)
+        if not trial.works:
+            pytest.skip(f"{encoder.name} does not work here: {trial.problem}")
+    return encoder
+
+
 @pytest.fixture(params=sorted(ENCODERS))
-def encoder(request: pytest.FixtureRequest) -> Encoder:
+def any_encoder(request: pytest.FixtureRequest) -> Encoder:
+    """For what can be told without encoding."""
     return ENCODERS[request.param]
 
 
@@ -99,6 +124,13 @@ async def test_encodes_exactly_the_frames_of_the_segment(
     assert min(float(line.split("psnr_y:")[1].split()[0]) for line in frames) > 26
 
 
+@pytest.mark.parametrize("name", ON_CARDS)
+def test_cards_refuse_odd_sizes_with_a_way_out(name: str) -> None:
+    settings = task_for(Path("a"), Path("b"), encoder=name, width=321, height=181).settings
+    with pytest.raises(UsageError, match="--crop"):
+        ENCODERS[name].check(settings)
+
+
 async def test_same_task_gives_the_same_bytes(
     encoder: Encoder, source: Path, tmp_path: Path
 ) -> None:
@@ -108,6 +140,97 @@ async def test_same_task_gives_the_same_bytes(
     for task in tasks:
         encode(encoder, task)
     assert tasks[0].output.read_bytes() == tasks[1].output.read_bytes()
+
+
+# What ffmpeg says when it has taken every option and then finds no card to open.
+_NO_CARD = (
+    "Error while opening encoder",
+    "A hardware device reference is required",
+)
+_BAD_OPTION = ("Unrecognized option", "Error setting option", "has not been used", "Undefined")
+
+
+@pytest.mark.parametrize("name", ON_CARDS)
+@pytest.mark.parametrize("preset", [0, 6, 13])
+@pytest.mark.parametrize("crf", [2.0, 30.25, 51.0])
+def test_ffmpeg_takes_every_option_of_a_card(
+    name: str, preset: int, crf: float, source: Path, tmp_path: Path
+) -> None:
+    """It reads all options of an encoder before it opens it; without a card that is where it ends,
+    with one it encodes."""
+    done = run_on_no_card(name, source, tmp_path / "out.mkv", preset=preset, crf=crf)
+    assert not [word for word in _BAD_OPTION if word in done.stderr], done.stderr
+    assert done.returncode == 0 or any(word in done.stderr for word in _NO_CARD), done.stderr
+
+
+def test_an_option_that_ffmpeg_does_not_take_shows(source: Path, tmp_path: Path) -> None:
+    """That the test above can fail."""
+    for extra in (["-cq", "99"], ["-tune", "bogus"], ["-low_power", "1"]):
+        done = run_on_no_card("av1-nvenc", source, tmp_path / "out.mkv", extra=extra)
+        assert [word for word in _BAD_OPTION if word in done.stderr], done.stderr
+
+
+def run_on_no_card(
+    name: str, source: Path, output: Path, *, extra: list[str] | None = None, **settings: object
+) -> subprocess.CompletedProcess[str]:
+    """VA-API's device is left out: without one, ffmpeg gives up before it looks at the encoder."""
+    task = task_for(source, output, encoder=name, **settings)  # type: ignore[arg-type]
+    told = ENCODERS[name].arguments(task)
+    if "-init_hw_device" in told:
+        del told[:4]
+    if extra:
+        told[told.index("-g") : told.index("-g")] = extra
+    command = [str(find_ffmpeg()), "-nostdin", "-v", "warning", *told]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", ON_CARDS)
+def test_cards_are_told_to_keep_to_what_joins(name: str) -> None:
+    """Key frames where segments need them, no reordering, ten bits, the tags of the source."""
+    task = task_for(Path("a"), Path("b"), encoder=name, keyint=120, color=HDR10)
+    told = ENCODERS[name].arguments(task)
+    assert told[told.index("-g") + 1] == "120"
+    assert told[told.index("-bf") + 1] == "0"
+    graph = told[told.index("-vf") + 1]
+    assert "format=p010le" in graph
+    assert "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc" in graph
+
+
+def test_one_scale_of_crf_is_the_quantizer_index_of_all_av1_cards() -> None:
+    def told(name: str, option: str, crf: float) -> float:
+        task = task_for(Path("a"), Path("b"), encoder=name, crf=crf)
+        arguments = ENCODERS[name].arguments(task)
+        return float(arguments[arguments.index(option) + 1])
+
+    for crf in (2.0, 30.25, 63.0):
+        assert told("av1-nvenc", "-cq", crf) == crf
+        for name, option in (
+            ("av1-qsv", "-q:v"),
+            ("av1-vaapi", "-global_quality"),
+            ("av1-amf", "-qp_i"),
+        ):
+            assert told(name, option, crf) == 4 * crf
+
+
+@pytest.mark.parametrize("name", ON_CARDS)
+def test_presets_of_cards_never_get_slower_with_their_number(name: str) -> None:
+    order = {
+        "av1-nvenc": [f"p{n}" for n in range(7, 0, -1)],
+        "hevc-nvenc": [f"p{n}" for n in range(7, 0, -1)],
+        "av1-qsv": [str(n) for n in range(1, 8)],
+        "av1-amf": ["high_quality", "quality", "balanced", "speed"],
+    }
+    if name not in order:
+        pytest.skip("it has no effort that all drivers know")
+    option = "-quality" if name == "av1-amf" else "-preset"
+
+    def effort(preset: int) -> int:
+        told = ENCODERS[name].arguments(task_for(Path("a"), Path("b"), encoder=name, preset=preset))
+        return order[name].index(told[told.index(option) + 1])
+
+    efforts = [effort(preset) for preset in range(14)]
+    assert efforts == sorted(efforts)
+    assert set(efforts) == set(range(len(order[name])))
 
 
 @pytest.mark.parametrize("name", ["svt-av1", "x265"])
@@ -187,17 +310,17 @@ async def test_odd_sizes_are_encoded_or_refused_with_a_way_out(
     assert (await decode_segment(task.output)).frames == 5
 
 
-def test_arguments_never_let_a_file_name_become_an_option(encoder: Encoder) -> None:
-    task = task_for(Path("-i.mkv"), Path("-y:%d.mkv"), encoder=encoder.name)
-    arguments = encoder.arguments(task)
+def test_arguments_never_let_a_file_name_become_an_option(any_encoder: Encoder) -> None:
+    task = task_for(Path("-i.mkv"), Path("-y:%d.mkv"), encoder=any_encoder.name)
+    arguments = any_encoder.arguments(task)
     assert arguments[arguments.index("-i") + 1] == f"file:{Path('-i.mkv').absolute()}"
     assert arguments[-1] == f"file:{Path('-y:%d.mkv').absolute()}"
 
 
-def test_quality_follows_the_width(encoder: Encoder) -> None:
-    qualities = [encoder.default_crf(width) for width in (640, 1280, 1281, 1920, 1921, 7680)]
+def test_quality_follows_the_width(any_encoder: Encoder) -> None:
+    qualities = [any_encoder.default_crf(width) for width in (640, 1280, 1281, 1920, 1921, 7680)]
     assert qualities == sorted(qualities)
-    assert all(encoder.crf_range[0] <= q <= encoder.crf_range[1] for q in qualities)
+    assert all(any_encoder.crf_range[0] <= q <= any_encoder.crf_range[1] for q in qualities)
 
 
 def test_svt_av1_defaults_are_the_documented_ones() -> None:
@@ -254,10 +377,10 @@ def test_the_aim_never_passes_the_next_key_frame() -> None:
         assert index.time_s(start) <= aim < index.time_s(start) + 0.04
 
 
-def test_quality_out_of_range_is_refused_with_the_range(encoder: Encoder) -> None:
-    low, high = encoder.crf_range
-    check_crf(encoder, low)
-    check_crf(encoder, high)
-    check_crf(encoder, None)
+def test_quality_out_of_range_is_refused_with_the_range(any_encoder: Encoder) -> None:
+    low, high = any_encoder.crf_range
+    check_crf(any_encoder, low)
+    check_crf(any_encoder, high)
+    check_crf(any_encoder, None)
     with pytest.raises(UsageError, match=f"{low:g} to {high:g}"):
-        check_crf(encoder, high + 1)
+        check_crf(any_encoder, high + 1)

@@ -8,6 +8,7 @@ from pathlib import Path
 from drapto import Analysis, Drapto, MediaInfo, Settings
 from drapto.core.film_grain import FilmGrainChoice
 from drapto.core.job import EncodeOptions, JobRequest
+from drapto.services.encoding.registry import encoder_named
 from drapto.services.planning import decide_tracks, warnings_of
 from tests.media import clips, hdr
 
@@ -27,7 +28,8 @@ def warnings(
 ) -> list[str]:
     options = EncodeOptions(encoder=encoder, film_grain=film_grain)
     request = JobRequest(source=source, output=source.with_name("out.mkv"), options=options)
-    mux = decide_tracks(request, media, found.video.track).mux
+    used = encoder_named(encoder)
+    mux = decide_tracks(request, media, found.video.track, used).mux
     return list(warnings_of(found.video, found.analysis, mux, options))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from drapto.core.errors import QualityMissedError
 from drapto.core.film_memory import RememberedFilm
 from drapto.core.quality import FilmQuality, Measuring, Pool, Reference, SingleCrf, film_of
-from drapto.core.segments import EncodedSegment
+from drapto.core.segments import EncodedSegment, VideoSettings
 from drapto.services.encoding.learnt_films import remembered
 from drapto.services.encoding.longest_first import LongestFirst
 from drapto.services.encoding.steered_tasks import SteeredTasks
@@ -25,7 +25,7 @@ class Judgement:
 def judge(
     queue: LongestFirst | SteeredTasks,
     segments: Sequence[EncodedSegment],
-    preset: int,
+    settings: VideoSettings,
     measuring: Measuring | None,
 ) -> Judgement:
     """Of finished segments that came out of `queue`. Errors: QualityMissedError, where every
@@ -44,16 +44,18 @@ def judge(
         )
     return Judgement(
         measured and _steered_film(measured, queue.control, outcome),
-        _remembered(queue.control, preset, measuring),
+        _remembered(queue.control, settings, measuring),
         outcome.notes,
     )
 
 
-def _remembered(control: Controller, preset: int, measuring: Measuring) -> RememberedFilm | None:
+def _remembered(
+    control: Controller, settings: VideoSettings, measuring: Measuring
+) -> RememberedFilm | None:
     """None of a film that its encoder took the grain off: it tells nothing of films with theirs."""
     if measuring.reference is not Reference.SOURCE:
         return None
-    return remembered(control, preset, measuring.model)
+    return remembered(control, settings, measuring.model)
 
 
 def _measured_film(measuring: Measuring, segments: Sequence[EncodedSegment]) -> FilmQuality | None:

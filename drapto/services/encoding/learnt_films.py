@@ -6,9 +6,12 @@ import math
 from collections.abc import Sequence
 
 from drapto.core.film_memory import RememberedAttempt, RememberedFilm, RememberedSegment
+from drapto.core.interfaces import Encoder
 from drapto.core.quality import SegmentQuality
+from drapto.core.segments import VideoSettings
 from drapto.services.encoding.target_quality import (
     ORDINARY,
+    SOURCES,
     Attempt,
     Controller,
     FinishedFilm,
@@ -16,19 +19,21 @@ from drapto.services.encoding.target_quality import (
     Prior,
     learnt,
     ordinary,
+    unfamiliar,
 )
 
 MOST_SEGMENTS = 64  # spread over the film: more say nothing new about it
 
 
-def remembered(control: Controller, preset: int, model: str) -> RememberedFilm:
+def remembered(control: Controller, settings: VideoSettings, model: str) -> RememberedFilm:
     """Of a film that was steered to its end."""
     step = max(1, -(-len(control.pieces) // MOST_SEGMENTS))
     attempts: dict[int, list[Attempt]] = {}
     for attempt in control.attempts:
         attempts.setdefault(attempt.index, []).append(attempt)
     return RememberedFilm(
-        preset=preset,
+        encoder=settings.encoder,
+        preset=settings.preset,
         model=model,
         pixels=control.pixels,
         segments=tuple(
@@ -47,10 +52,16 @@ def remembered(control: Controller, preset: int, model: str) -> RememberedFilm:
     )
 
 
-def prior_from(films: Sequence[RememberedFilm], preset: int) -> Prior:
-    """Where a film is expected to begin; `films` are of this preset. Those that make no sense
-    are passed over."""
+def prior_from(films: Sequence[RememberedFilm], encoder: Encoder, preset: int) -> Prior:
+    """Where a film is expected to begin; `films` are of this encoder and preset. Those that make no
+    sense are passed over.
+
+    The shipped curves were measured with svt-av1. Of a graphics card, whose presets are others,
+    they say little, and its own films soon say more.
+    """
     sound = [film for one in films if (film := _finished(one)) is not None]
+    if encoder.needs_device:
+        return learnt(unfamiliar(ORDINARY), sound, sources=SOURCES)
     return learnt(ordinary(preset), sound)
 
 

@@ -19,6 +19,7 @@ from signal import SIGABRT, SIGBUS, SIGKILL, SIGSEGV
 import anyio
 
 from drapto.core.errors import (
+    EncoderFailedError,
     OutOfMemoryError,
     ProcessFailedError,
     SegmentFailedError,
@@ -28,7 +29,7 @@ from drapto.core.interfaces import Encoder, SegmentExecutor, TaskSource, WorkerS
 from drapto.core.segments import EncodedSegment, SegmentTask
 from drapto.core.words import count
 from drapto.services.encoding.crew import Crew
-from drapto.services.encoding.svt_av1 import SvtAv1
+from drapto.services.encoding.registry import encoder_named
 
 _CRASHES = frozenset(-number for number in (SIGKILL, SIGSEGV, SIGBUS, SIGABRT))
 _DAMAGE_HINT = "If the source is damaged there, remux or repair it and run the command again."
@@ -45,12 +46,15 @@ class ParallelEncoding:
         self._executor = executor
         self._slots = slots
 
+    @property
+    def has_own_encoders(self) -> bool:
+        return True
+
     def default_crf(self, encoder: Encoder, width: int) -> float:
         return encoder.default_crf(width)
 
     def steers(self, encoder: Encoder) -> bool:
-        """Curves of quality and size over the CRF are known of SVT-AV1 alone."""
-        return encoder.name == SvtAv1.name
+        return encoder.is_steerable
 
     async def encode(
         self,
@@ -61,7 +65,8 @@ class ParallelEncoding:
         on_retry: Callable[[int, int, str], None],
         on_done: Callable[[EncodedSegment], Awaitable[None]],
     ) -> None:
-        """Errors: SegmentFailedError, ResourceError, MissingToolError; the rest is cancelled."""
+        """Errors: SegmentFailedError (EncoderFailedError where a graphics card encodes),
+        ResourceError, MissingToolError; the rest is cancelled."""
 
         crew = Crew(workers)
 
@@ -116,14 +121,25 @@ class ParallelEncoding:
             task = task.model_copy(update={"attempt": task.attempt + 1})
             if task.attempt < len(task.seeks_s):
                 on_retry(number, task.attempt, reasons[-1])
-        raise SegmentFailedError(
-            f"Segment {number} (frames {task.segment.start} to {task.segment.end - 1}) of "
-            f"{task.source} could not be encoded in {count(len(reasons), 'attempt')}: "
-            + "; ".join(f"({n}) {reason.rstrip('.')}" for n, reason in enumerate(reasons, 1))
-            + "."
-            + (f" The last command: {failure.command_line}" if failure else ""),
-            hint=_NO_MEMORY_HINT if isinstance(failure, OutOfMemoryError) else _DAMAGE_HINT,
-        ) from failure
+        raise _failed(task, reasons, failure) from failure
+
+
+def _failed(
+    task: SegmentTask, reasons: list[str], failure: ProcessFailedError | None
+) -> SegmentFailedError:
+    """`failure` None: frames were missing in every attempt."""
+    segment = task.segment
+    message = (
+        f"Segment {segment.index} (frames {segment.start} to {segment.end - 1}) of "
+        f"{task.source} could not be encoded in {count(len(reasons), 'attempt')}: "
+        + "; ".join(f"({n}) {reason.rstrip('.')}" for n, reason in enumerate(reasons, 1))
+        + "."
+        + (f" The last command: {failure.command_line}" if failure else "")
+    )
+    hint = _NO_MEMORY_HINT if isinstance(failure, OutOfMemoryError) else _DAMAGE_HINT
+    if not encoder_named(task.settings.encoder).needs_device:
+        return SegmentFailedError(message, hint=hint)
+    return EncoderFailedError(message, hint=hint, said=failure.stderr_tail if failure else "")
 
 
 def _crashed(error: ProcessFailedError) -> bool:

@@ -99,8 +99,8 @@ async def settle_aim(
     if goal is None:
         return Aim(usable, None), notes
     model = usable.model_for(track.width or 0, track.height or 0)
-    known = await workshop.films.recall(preset=options.preset, model=model)
-    return Aim(usable, goal, prior_from(known, options.preset)), notes
+    known = await workshop.films.recall(encoder=encoder.name, preset=options.preset, model=model)
+    return Aim(usable, goal, prior_from(known, encoder, options.preset)), notes
 
 
 def _check(options: EncodeOptions) -> None:
@@ -149,7 +149,7 @@ def _why_not(
     if _is_tiny(track, options):
         return f"it cannot compare pictures with a side of less than {VMAF_LEAST_SIDE} pixels"
     if not encoding.steers(encoder):
-        return "only Drapto's own encoding with svt-av1 can be steered by it"
+        return "only Drapto's own AV1 encoders can be steered by it, such as svt-av1"
     return ""
 
 

@@ -20,9 +20,11 @@ class SvtAv1:
     name = "svt-av1"
     codec = "av1"
     ffmpeg_encoder = "libsvtav1"
+    needs_device = False
     # Below 2, SVT-AV1 4.2 spoils the picture at presets 11 to 13: of a test pattern CRF 1.5 left
     # 10 dB (XPSNR) and 2 left 41, of a real clip 1.25 left 24 dB (PSNR) and 1.5 left 48.
     crf_range = (2.0, 63.0)
+    is_steerable = True
     codes_grain = True
 
     def check(self, settings: VideoSettings) -> None:

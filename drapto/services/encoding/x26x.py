@@ -25,11 +25,13 @@ class X265:
     name = "x265"
     codec = "hevc"
     ffmpeg_encoder = "libx265"
+    needs_device = False
     crf_range = (0.0, 51.0)
+    is_steerable = False
     codes_grain = False
 
     def check(self, settings: VideoSettings) -> None:
-        _check_even(self.name, settings)
+        check_even(self.name, settings)
 
     def default_crf(self, width: int) -> float:
         """Below x265's own default of 28, which is meant for small files."""
@@ -47,11 +49,13 @@ class X264:
     name = "x264"
     codec = "h264"
     ffmpeg_encoder = "libx264"
+    needs_device = False
     crf_range = (0.0, 51.0)
+    is_steerable = False
     codes_grain = False
 
     def check(self, settings: VideoSettings) -> None:
-        _check_even(self.name, settings)
+        check_even(self.name, settings)
 
     def default_crf(self, width: int) -> float:
         """Below x264's own default of 23, which is meant for small files."""
@@ -67,7 +71,7 @@ class X264:
         )
 
 
-def _check_even(name: str, settings: VideoSettings) -> None:
+def check_even(name: str, settings: VideoSettings) -> None:
     """4:2:0 pictures of H.264 and HEVC have even sizes: their cropping counts in chroma samples."""
     width, height = settings.width, settings.height
     if width % 2 or height % 2:

@@ -33,6 +33,7 @@ from drapto.core.interfaces import EncodingService
 from drapto.core.job import EncodeOptions, JobRequest
 from drapto.core.source import SourceVideo
 from drapto.core.workshop import Workshop
+from drapto.services.encoding.choosing import choose_encoder
 from drapto.services.encoding.settings import picture_size
 from drapto.services.encoding.steering import settle_aim
 from drapto.services.encoding.tasks import make_tasks
@@ -85,9 +86,10 @@ class FilmEstimator:
         reader, options = self._workshop.reader, request.options
         media = await reader.probe(request.source)
         track = reader.main_video(media, options.video_stream)
-        decisions = decide_tracks(request, media, track)
+        choice = await choose_encoder(options, track, self._encoding, self._workshop.trials)
+        decisions = decide_tracks(request, media, track, choice.encoder)
         aim, notes = await settle_aim(
-            options, media, track, decisions.encoder, self._encoding, self._workshop
+            options, media, track, choice.encoder, self._encoding, self._workshop
         )
         async with self._workshop.store.scratch() as scratch:
             reporter = Reporter(request.job_id)
@@ -121,6 +123,7 @@ class FilmEstimator:
             predict(film, trials, plan.goal, plan.prior), costs,
         )  # fmt: skip
         doubts = (
+            *([f"{choice.encoder.name} would encode, {choice.reason}."] if choice.reason else []),
             *estimate.notes,
             *reporter.warnings,
             *doubts_about_routes(routes),

@@ -23,6 +23,7 @@ from drapto.services.detection.truth import settle_on_decoded
 from drapto.services.encoding.steering import settle_aim
 from drapto.services.job.context import JobContext
 from drapto.services.job.early_start import EarlyStart
+from drapto.services.job.encoder_choice import settle_encoder
 from drapto.services.job.encoders import Encoders
 from drapto.services.planning import (
     TrackDecisions,
@@ -45,7 +46,7 @@ class Analysed:
 
 
 async def probe(job: JobContext) -> tuple[SourceVideo, TrackDecisions]:
-    """Errors: InputError, UsageError, ResourceError."""
+    """Errors: InputError, UsageError, ResourceError, MissingToolError."""
     await job.state.enter(JobState.PROBING)
     async with job.reporter.stage(Stage.PROBE) as report:
         reader = job.workshop.reader
@@ -59,8 +60,9 @@ async def probe(job: JobContext) -> tuple[SourceVideo, TrackDecisions]:
 
 
 async def _decide(job: JobContext, track: Track) -> TrackDecisions:
-    decisions = decide_tracks(job.request, job.media, track)
-    options, encoder, encoding = job.request.options, decisions.encoder, job.stages.encoding
+    encoder = (await settle_encoder(job, track)).encoder
+    decisions = decide_tracks(job.request, job.media, track, encoder)
+    options, encoding = job.request.options, job.stages.encoding
     aim, notes = await settle_aim(options, job.media, track, encoder, encoding, job.workshop)
     for note in notes:
         job.reporter.warn(note)

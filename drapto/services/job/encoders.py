@@ -85,7 +85,6 @@ class Encoders:
         self._idle = anyio.Event()
         self._begun: dict[int, Segment] = {}  # every segment that was submitted unfinished
         self._known: dict[int, Segment] = {}  # and the finished ones, which may be bettered
-        self._is_final = False  # what is submitted will not be withdrawn any more
         self._failure: SegmentFailedError | None = None  # of a plan that may yet be withdrawn
         self._frames_done = 0
         self._started_s = 0.0
@@ -176,6 +175,16 @@ class Encoders:
         self._plan, self._begun, self._known, self._frames_done = None, {}, {}, 0
         self._failure = None
 
+    async def give_up(self, reason: str) -> None:
+        """Stop, and drop every segment, also those of earlier runs: none of them can be used."""
+        await self.withdraw(reason)
+        checkpoint = self._job.state.checkpoint
+        paths = {done.path for done in (*checkpoint.attempts, *checkpoint.segments.values())}
+        for index in sorted(checkpoint.segments):
+            await self._job.state.record(Discarded(what="segment", key=index, reason=reason))
+        for path in paths:
+            path.unlink(missing_ok=True)
+
     async def finish(
         self,
         video: SourceVideo,
@@ -183,19 +192,23 @@ class Encoders:
         scenes: Sequence[Scene],
         plan: VideoPlan,
     ) -> EncodingOutcome:
-        """Encode what is left, and wait for it. Errors: NoSavingError, QualityMissedError."""
-        await self._job.state.enter(JobState.ENCODING)
-        self._is_final = True
+        """Encode what is left, and wait for it. Can be called again after `give_up`.
+
+        Errors: SegmentFailedError, NoSavingError, QualityMissedError.
+        """
+        if self._job.state.state is not JobState.ENCODING:
+            await self._job.state.enter(JobState.ENCODING)
+        if self._failure is None:
+            if self._plan is None:
+                self.start(plan)
+            self.submit(video, segments, scenes)
+            self._queue.close()
+        await self._idle.wait()
         if self._failure is not None:
             raise self._failure
-        if self._plan is None:
-            self.start(plan)
-        self.submit(video, segments, scenes)
-        self._queue.close()
-        await self._idle.wait()
         wall_s = time.monotonic() - self._started_s
         segments_done = list(self._job.state.checkpoint.segments.values())
-        judged = judge(self._queue, segments_done, plan.settings.preset, plan.measuring)
+        judged = judge(self._queue, segments_done, plan.settings, plan.measuring)
         for note in judged.notes:
             self._job.reporter.warn(note)
         self._job.reporter.emit(
@@ -220,8 +233,6 @@ class Encoders:
                 )
         except SegmentFailedError as failure:
             # A segment cannot come out right while the index is wrong; detection tells at its end.
-            if self._is_final:
-                raise
             self._failure = failure
         finally:
             self._idle.set()

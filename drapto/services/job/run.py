@@ -23,6 +23,7 @@ from drapto.services.encoding.saving import require_saving
 from drapto.services.job.analysing import analyse, probe
 from drapto.services.job.context import JobContext
 from drapto.services.job.encoders import encoders_of
+from drapto.services.job.encoding import encode_film
 from drapto.services.job.finishing import assemble, publish, validate
 from drapto.services.job.source_guard import require_unchanged_source, unchanged_source
 from drapto.services.stages import JobServed
@@ -84,9 +85,7 @@ async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> 
     job = replace(job, media=video.media)  # from here on a mended copy stands for a broken source
     async with encoders_of(job, video, decisions) as encoders:
         analysed = await analyse(job, video, decisions, encoders)
-        encoded = await encoders.finish(
-            analysed.video, analysed.segments, analysed.analysis.measured_scenes, analysed.plan
-        )
+        analysed, encoded = await encode_film(job, decisions, analysed, encoders)
     assembly = await assemble(job, analysed, encoders.mux)
     require_saving(job.request.options, job.media.size_bytes, assembly.size_bytes)
     manifest = await validate(job, analysed, encoders.mux, encoded.quality)

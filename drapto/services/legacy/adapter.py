@@ -310,6 +310,10 @@ def _own_file(task: SegmentTask) -> Path | None:
 class LegacyEncoding(ParallelEncoding):
     """The scheduling, counting and retries of the new stage; the scripts' own quality."""
 
+    @property
+    def has_own_encoders(self) -> bool:
+        return False
+
     def default_crf(self, encoder: Encoder, width: int) -> float:
         """25 up to 1920 wide, 29 above, whatever the encoder: the scripts know only one."""
         return 25.0 if width <= 1920 else 29.0

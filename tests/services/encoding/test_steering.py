@@ -47,8 +47,11 @@ class Remembered:
     def __init__(self, *films: RememberedFilm) -> None:
         self._films = films
 
-    async def recall(self, *, preset: int, model: str) -> tuple[RememberedFilm, ...]:
-        return tuple(film for film in self._films if (film.preset, film.model) == (preset, model))
+    async def recall(self, *, encoder: str, preset: int, model: str) -> tuple[RememberedFilm, ...]:
+        wanted = (encoder, preset, model)
+        return tuple(
+            film for film in self._films if (film.encoder, film.preset, film.model) == wanted
+        )
 
     async def remember(self, film: RememberedFilm) -> None:
         raise AssertionError("nothing has been finished")
@@ -248,4 +251,4 @@ async def test_films_of_this_preset_say_where_the_next_one_begins() -> None:
     ],
 )
 def test_a_film_that_makes_no_sense_is_passed_over(wrong: Any) -> None:
-    assert prior_from([hard_film().model_copy(update=wrong)], 6) == ORDINARY
+    assert prior_from([hard_film().model_copy(update=wrong)], SvtAv1(), 6) == ORDINARY

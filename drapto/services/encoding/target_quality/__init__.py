@@ -21,9 +21,11 @@ from drapto.services.encoding.target_quality.steps import (
     Wait,
     Why,
 )
+from drapto.services.encoding.target_quality.unfamiliar import SOURCES, unfamiliar
 
 __all__ = [
     "ORDINARY",
+    "SOURCES",
     "Attempt",
     "Controller",
     "Done",
@@ -43,4 +45,5 @@ __all__ = [
     "learnt",
     "ordinary",
     "single_crf",
+    "unfamiliar",
 ]

@@ -29,12 +29,14 @@ class FinishedFilm:
     pixels: int
 
 
-def learnt(prior: Prior, films: Sequence[FinishedFilm]) -> Prior:
+def learnt(
+    prior: Prior, films: Sequence[FinishedFilm], *, sources: float = SHIPPED_SOURCES
+) -> Prior:
     """`prior` moved towards these films; with none of them, `prior` itself.
 
     Each film's effect is what is believed of it after its own attempts. The mean moves by their
-    average, as if the prior rested on 12 films with none; how much films differ (`between`) is
-    estimated anew from the same. Features and scenes count as they did.
+    average, as if the prior rested on as many films with none as `sources` says; how much films
+    differ (`between`) is estimated anew from the same. Features and scenes count as they did.
     """
     used = [film for film in films if film.attempts]
     if not used:
@@ -45,9 +47,9 @@ def learnt(prior: Prior, films: Sequence[FinishedFilm]) -> Prior:
         means.append(effect.mean[0])
         doubts.append(effect.covariance[0, :, 0, :])
     effects = np.array(means)
-    total = SHIPPED_SOURCES + len(used)
+    total = sources + len(used)
     shift = effects.sum(axis=0) / total
-    scatter = SHIPPED_SOURCES * (np.asarray(prior.between) + np.outer(shift, shift))
+    scatter = sources * (np.asarray(prior.between) + np.outer(shift, shift))
     for mean, doubt in zip(effects, doubts, strict=True):
         scatter = scatter + np.outer(mean - shift, mean - shift) + doubt
     between = scatter / total

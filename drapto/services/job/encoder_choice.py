@@ -1,0 +1,59 @@
+"""The encoder of one job: chosen by its first run, and held by every later one.
+
+Tests: tests/end_to_end/test_hardware_encoders.py.
+"""
+
+from __future__ import annotations
+
+from drapto.core.entries import EncoderChosen
+from drapto.core.errors import MissingToolError
+from drapto.core.interfaces import Encoder
+from drapto.core.media import Track
+from drapto.core.words import count
+from drapto.services.encoding.choosing import (
+    Choice,
+    choose_encoder,
+    first_working,
+    require_working,
+)
+from drapto.services.encoding.registry import AUTO, IN_ORDER, encoder_named
+from drapto.services.job.context import JobContext
+
+
+async def settle_encoder(job: JobContext, track: Track) -> Choice:
+    """Errors: MissingToolError where the encoder that was asked for, or that finished segments are
+    of, does not work here."""
+    options, checkpoint = job.request.options, job.state.checkpoint
+    encoding, trials = job.stages.encoding, job.workshop.trials
+    known = checkpoint.encoder or (None if options.encoder == AUTO else options.encoder)
+    if known and checkpoint.plan_is_whole and not checkpoint.unfinished:
+        return Choice(encoder_named(known))  # nothing is left to encode
+    if checkpoint.encoder is None:
+        return await settled(job, await choose_encoder(options, track, encoding, trials))
+    encoder = encoder_named(checkpoint.encoder)
+    try:
+        await require_working(encoder, options, track, encoding, trials)
+    except MissingToolError as gone:
+        if checkpoint.segments:
+            raise MissingToolError(
+                f"This job was begun with {encoder.name}, of which "
+                f"{count(len(checkpoint.segments), 'segment')} are finished. {gone.message}",
+                hint="Make it work again and run the same command, or begin afresh with another "
+                "encoder: --no-resume.",
+            ) from gone
+        return await settled(job, await first_working(after(encoder), options, track, trials))
+    return Choice(encoder)
+
+
+async def settled(job: JobContext, choice: Choice, *, instead_of: str | None = None) -> Choice:
+    """Write the choice down and tell of it, unless it was asked for by name."""
+    event = choice.event(job.reporter.job, instead_of)
+    if event is not None:
+        await job.state.record(EncoderChosen(encoder=choice.encoder.name, reason=choice.reason))
+        job.reporter.emit(event)
+    return choice
+
+
+def after(encoder: Encoder) -> tuple[Encoder, ...]:
+    """Those that may take its place."""
+    return IN_ORDER[IN_ORDER.index(encoder) + 1 :]

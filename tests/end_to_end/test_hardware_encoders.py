@@ -1,0 +1,225 @@
+"""Encoders of graphics cards, chosen, lost and replaced. The card is `tests/media/cards.py`: what
+it is told is really encoded, and it fails where a test says so."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from drapto.core.manifest import Manifest
+from tests.end_to_end.disturbing import (
+    Ended,
+    Event,
+    beside,
+    contents,
+    encode,
+    encode_here,
+    work_dir,
+)
+from tests.end_to_end.program import drapto_here, events_of
+from tests.media.cards import ABSENT, BROKEN, Card
+
+AUTO = ("--encoder", "auto", "--workers", "1")
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Card:
+    folder = tmp_path / "card"
+    folder.mkdir()
+    return Card(folder)
+
+
+def settled(ended: Ended) -> list[Event]:
+    return [event for event in ended.events if event["event"] == "encoder_settled"]
+
+
+def manifest_of(ended: Ended) -> Manifest:
+    return Manifest.from_json(Path(ended.result["manifest"]).read_text())
+
+
+def journal_of(output: Path) -> list[dict[str, object]]:
+    (path,) = work_dir(output).rglob("journal.jsonl")
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def with_card(card: Card, *, stall_s: str = "60") -> dict[str, str]:
+    return {"DRAPTO_FFMPEG": str(card.ffmpeg), "DRAPTO_STALL_S": stall_s}
+
+
+@pytest.mark.parametrize(
+    ("there", "chosen"),
+    [
+        (("av1_nvenc", "av1_qsv"), "av1-nvenc"),
+        pytest.param(("av1_amf", "av1_qsv"), "av1-qsv", marks=pytest.mark.slow),
+        (("av1_vaapi", "hevc_nvenc"), "av1-vaapi"),
+        pytest.param(("av1_amf",), "av1-amf", marks=pytest.mark.slow),
+    ],
+)
+def test_auto_takes_the_first_that_works(
+    film: Path, output: Path, card: Card, there: tuple[str, ...], chosen: str
+) -> None:
+    card.is_there(*there)
+    done = encode_here(film, output, *AUTO, **with_card(card))
+    assert done.code == 0, done.stderr
+    assert done.warnings == []
+    (event,) = settled(done)
+    assert (event["encoder"], event["reason"]) == (chosen, "the first that works here")
+    assert [trial["problem"] for trial in event["tried"]] == [
+        *[ABSENT] * (len(event["tried"]) - 1),
+        "",
+    ]
+    assert manifest_of(done).settings.encoder == chosen
+    ran = [run for run in card.runs if run.endswith("segment")]
+    assert ran == [f"{chosen.replace('-', '_')} segment"] * done.result["segments"]
+
+
+@pytest.mark.parametrize("fault", ["hang", pytest.param("frame", marks=pytest.mark.slow)])
+def test_a_card_that_fails_its_trial_is_passed_over_with_its_own_words(
+    film: Path, output: Path, card: Card, undisturbed: str, fault: str
+) -> None:
+    card.fails("av1_nvenc", trial=fault)  # type: ignore[arg-type]
+    done = encode_here(film, output, *AUTO, "--keep-work", **with_card(card, stall_s="1"))
+    assert done.code == 0, done.stderr
+    (event,) = settled(done)
+    assert event["encoder"] == "svt-av1"
+    assert event["reason"] == (
+        "because none of these works here: av1-nvenc, av1-qsv, av1-vaapi, av1-amf"
+    )
+    first = event["tried"][0]
+    words = {
+        "hang": "stood still",
+        "frame": BROKEN,
+    }
+    assert words[fault] in first["problem"]
+    assert contents(output) == undisturbed
+    (log,) = work_dir(output).rglob("log.jsonl")
+    assert ABSENT in log.read_text()
+
+
+def test_one_line_says_which_encoder_it_came_to(film: Path, output: Path, card: Card) -> None:
+    done = drapto_here("encode", film, output, "--dry-run", *AUTO, **with_card(card))
+    said = [line for line in (done.stdout + done.stderr).splitlines() if "encoder:" in line]
+    assert said == [
+        "encoder: svt-av1, because none of these works here: av1-nvenc, av1-qsv, av1-vaapi, av1-amf"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "after"),
+    [pytest.param("open", 0, marks=pytest.mark.slow), ("frame", 2), ("hang", 1)],
+)
+def test_a_card_that_fails_in_the_middle_loses_all_of_the_film(
+    film: Path, output: Path, card: Card, undisturbed: str, fault: str, after: int
+) -> None:
+    card.fails("av1_nvenc", fault, after=after)  # type: ignore[arg-type]
+    done = encode_here(film, output, *AUTO, "--keep-work", **with_card(card, stall_s="1"))
+    assert done.code == 0, done.stderr
+    assert contents(output) == undisturbed
+    assert manifest_of(done).settings.encoder == "svt-av1"
+    assert [event["encoder"] for event in settled(done)] == ["av1-nvenc", "svt-av1"]
+    replaced = settled(done)[1]
+    assert replaced["instead_of"] == "av1-nvenc"
+    assert replaced["tried"][0]["encoder"] == "av1-nvenc"
+    if fault == "frame":
+        assert BROKEN in replaced["tried"][0]["said"]
+    assert done.warnings == [
+        "av1-nvenc failed in the middle of the film, so svt-av1 encodes all of it again: segments "
+        "of two encoders make no valid stream. The log has what it said."
+    ]
+    plans = [event["encoder"] for event in done.events if event["event"] == "plan_ready"]
+    assert plans == ["av1-nvenc", "svt-av1"]
+    journal = journal_of(output)
+    given_up = [entry for entry in journal if entry["entry"] == "discarded"]
+    assert len(given_up) == after
+    assert {entry["reason"] for entry in given_up} <= {
+        "av1-nvenc failed, and segments of two encoders do not fit"
+    }
+    chosen = [entry["encoder"] for entry in journal if entry["entry"] == "encoder_chosen"]
+    assert chosen == ["av1-nvenc", "svt-av1"]
+
+
+def test_the_next_card_goes_on_before_the_processor_does(
+    film: Path, output: Path, card: Card
+) -> None:
+    card.is_there("av1_amf")
+    card.fails("av1_nvenc", "frame", after=1)
+    done = encode_here(film, output, *AUTO, **with_card(card))
+    assert done.code == 0, done.stderr
+    assert [event["encoder"] for event in settled(done)] == ["av1-nvenc", "av1-amf"]
+    assert manifest_of(done).settings.encoder == "av1-amf"
+
+
+def test_an_encoder_asked_for_by_name_that_is_not_there_is_a_missing_tool(
+    film: Path, output: Path, card: Card
+) -> None:
+    done = encode_here(film, output, "--encoder", "av1_nvenc", **with_card(card))
+    assert done.code == 4
+    failed = done.events[-1]
+    assert failed["event"] == "job_failed"
+    assert failed["message"] == (f"The encoder av1-nvenc does not work on this machine: {ABSENT}.")
+    assert "--encoder auto" in failed["hint"]
+    assert beside(output) == []
+
+
+def test_an_encoder_asked_for_by_name_is_never_replaced(
+    film: Path, output: Path, card: Card
+) -> None:
+    card.fails("av1_nvenc", "frame", after=2)
+    named = ("--encoder", "av1-nvenc", "--workers", "1")
+    done = encode_here(film, output, *named, **with_card(card))
+    assert done.code == 1
+    failed = done.events[-1]
+    assert failed["message"].startswith("The encoder av1-nvenc failed. Segment ")
+    assert BROKEN in failed["message"]
+    assert "--encoder auto" in failed["hint"]
+    assert failed["resumable"]
+    card.is_there("av1_nvenc")
+    again = encode_here(film, output, *named, **with_card(card))
+    assert again.code == 0, again.stderr
+    assert again.result["resumed_segments"] == 2
+
+
+def test_a_killed_job_goes_on_with_the_encoder_it_began_with_or_says_that_it_is_gone(
+    film: Path, output: Path, card: Card
+) -> None:
+    card.is_there("av1_qsv")
+
+    def one_is_finished(event: Event) -> bool:
+        return bool(event["event"] == "segment_finished")
+
+    def kill(process: subprocess.Popen[str]) -> None:
+        process.send_signal(signal.SIGKILL)
+
+    killed = encode(film, output, *AUTO, when=one_is_finished, then=kill, **with_card(card))
+    assert killed.acted
+    card.is_there("av1_nvenc")
+    gone = encode_here(film, output, *AUTO, **with_card(card))
+    assert gone.code == 4
+    assert gone.events[-1]["message"].startswith("This job was begun with av1-qsv, of which ")
+    assert ABSENT in gone.events[-1]["message"]
+    assert "--no-resume" in gone.events[-1]["hint"]
+    card.is_there("av1_nvenc", "av1_qsv")
+    done = encode_here(film, output, *AUTO, **with_card(card))
+    assert done.code == 0, done.stderr
+    assert done.result["resumed_segments"] >= 1
+    assert manifest_of(done).settings.encoder == "av1-qsv"
+    assert not [run for run in card.runs if run == "av1_nvenc segment"]
+
+
+def test_estimate_and_dry_run_come_to_the_same_encoder(
+    film: Path, output: Path, card: Card
+) -> None:
+    card.is_there("av1_qsv")
+    done = drapto_here("encode", film, output, "--dry-run", "--json", *AUTO, **with_card(card))
+    (plan,) = [event for event in events_of(done) if event["event"] == "plan_ready"]
+    assert plan["encoder"] == "av1-qsv"
+    commands = [e["command"] for e in events_of(done) if e["event"] == "command_planned"]
+    assert any("av1_qsv" in command for command in commands)
+    options = ("--encoder", "auto", "--crf", "50", "--preset", "13", "--json")
+    found = drapto_here("estimate", film, *options, **with_card(card))
+    assert found.returncode == 0, found.stderr
+    assert '"encoder": "av1-qsv"' in found.stdout
