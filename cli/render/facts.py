@@ -83,7 +83,7 @@ def grain(level: int) -> str:
 def _quality_facts(quality: FilmQuality | None) -> Facts:
     if quality is None:
         return []
-    film, name = quality.film, quality.measuring.metric.value.upper()
+    film, metric = quality.film, quality.measuring.metric
     model = f", {quality.measuring.model}" if quality.measuring.model else ""
     denoised = quality.measuring.reference is Reference.DENOISED
     without = " against the source, both without grain" if denoised else ""
@@ -91,8 +91,8 @@ def _quality_facts(quality: FilmQuality | None) -> Facts:
     facts = [
         (
             "quality",
-            f"{name} {film.mean:.2f}{_asked(quality)}{without}; 5 % of the frames below "
-            f"{film.p5:.1f}, worst {film.minimum:.1f} ({text.count(film.measured, 'frame')} "
+            f"{metric.value.upper()} {film.mean:.2f}{metric.unit}{_asked(quality)}{without}; "
+            f"5 % of the frames below {film.p5:.1f}, worst {film.minimum:.1f} ({text.count(film.measured, 'frame')} "
             f"measured{model}{again if quality.extra_frames else ''})",
         )
     ]

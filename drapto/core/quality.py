@@ -27,6 +27,11 @@ class Metric(StrEnum):
     XPSNR = "xpsnr"  # dB, luma; Helmrich et al., 'XPSNR', ICASSP 2020
     SSIM = "ssim"  # 0 to 1, luma; Wang et al., 2004
 
+    @property
+    def unit(self) -> str:
+        """What is written behind a score, with its space."""
+        return " dB" if self is Metric.XPSNR else ""
+
 
 # Where a side has 16 pixels or fewer, libvmaf reads outside of the picture and dies of it.
 VMAF_LEAST_SIDE = 17

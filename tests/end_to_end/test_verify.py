@@ -214,3 +214,29 @@ def test_an_ffmpeg_that_cannot_measure_is_exit_code_4(tmp_path: Path) -> None:
 async def test_an_argument_that_is_not_allowed_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"'deinterlace' of verify: .*'bwdif'"):
         await verified(tmp_path / "in.mkv", tmp_path / "out.mkv", deinterlace="yadif")
+
+
+def test_the_metric_in_use_for_hdr_is_named_wherever_figures_are(tmp_path: Path) -> None:
+    """VMAF, which people expect, has no model for it."""
+    source, output = clips.hdr10(tmp_path, frames=12), tmp_path / "out.mkv"
+    state = str(tmp_path / "state")
+    options = ("--preset", "13", "--audio", "none", "--measure")
+    done = drapto_here("encode", source, output, *options, DRAPTO_STATE_DIR=state)
+    assert done.returncode == 0, done.stderr
+    assert re.search(
+        r"^quality: XPSNR \d\d\.\d\d dB; .* \(12 frames measured\)$", done.stdout, re.M
+    )
+    [manifest] = (tmp_path / "state" / "manifests").glob("*.json")
+    assert json.loads(manifest.read_text())["quality"]["measuring"]["metric"] == "xpsnr"
+
+    checked = drapto_here("verify", source, output, DRAPTO_STATE_DIR=state)
+    assert checked.returncode == 0, checked.stderr
+    assert "metric: XPSNR\n" in checked.stdout
+    assert "note: The picture is hdr10: XPSNR is of the coded signal" in checked.stdout
+
+    page = tmp_path / "page.html"
+    reported = drapto_here("report", output, "-o", page, DRAPTO_STATE_DIR=state)
+    assert reported.returncode == 0, reported.stderr
+    assert re.search(r"XPSNR \d\d\.\d dB", page.read_text())
+    for said in (done, checked, reported):
+        assert "VMAF" not in said.stdout

@@ -21,7 +21,6 @@ from drapto.infrastructure.report.html import environment
 
 _DIGITS = {Metric.VMAF: 1, Metric.XPSNR: 1, Metric.SSIM: 4}
 _POOLS = {Pool.MEAN: "", Pool.HARMONIC: " as harmonic mean", Pool.P5: " of its worst 5 %"}
-_UNITS = {Metric.VMAF: "", Metric.XPSNR: " dB", Metric.SSIM: ""}
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def _name(metric: Metric) -> str:
 
 
 def _score(value: float, metric: Metric) -> str:
-    return f"{value:.{_DIGITS[metric]}f}{_UNITS[metric]}"
+    return f"{value:.{_DIGITS[metric]}f}{metric.unit}"
 
 
 def _moment(written: str) -> str:
