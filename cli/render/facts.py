@@ -87,13 +87,14 @@ def _quality_facts(quality: FilmQuality | None) -> Facts:
     model = f", {quality.measuring.model}" if quality.measuring.model else ""
     denoised = quality.measuring.reference is Reference.DENOISED
     without = " against the source, both without grain" if denoised else ""
-    again = f", {text.count(quality.extra_frames, 'frame')} encoded again"
+    extra = quality.extra_frames
+    again = f", {text.count(extra, 'frame')} encoded again" if extra else ""
     facts = [
         (
             "quality",
             f"{metric.value.upper()} {film.mean:.2f}{metric.unit}{_asked(quality)}{without}; "
-            f"5 % of the frames below {film.p5:.1f}, worst {film.minimum:.1f} ({text.count(film.measured, 'frame')} "
-            f"measured{model}{again if quality.extra_frames else ''})",
+            f"5 % of the frames below {film.p5:.1f}, worst {film.minimum:.1f} "
+            f"({text.count(film.measured, 'frame')} measured{model}{again})",
         )
     ]
     if quality.single_crf is not None:
