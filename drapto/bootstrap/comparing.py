@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 
 from drapto.bootstrap.shadowing import settings_values
-from drapto.bootstrap.stages import legacy_stages, make_workshop, new_stages
+from drapto.bootstrap.stages import legacy_stages, make_workshop, new_encoding
 from drapto.core.job import EncodeOptions
 from drapto.core.offline import OfflineComparison
 from drapto.core.routing import RoutedStage, Side
@@ -43,7 +43,7 @@ async def compare_offline(
         flags=flags.features,
         encoding={
             Side.LEGACY: legacy.encoding,
-            Side.NEW: new_stages(settings, binary, resources).encoding,
+            Side.NEW: new_encoding(settings, binary, resources),
         },
         tell=tell,
     )

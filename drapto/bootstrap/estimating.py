@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 
-from drapto.bootstrap.stages import make_workshop, new_stages
+from drapto.bootstrap.stages import make_workshop, new_encoding
 from drapto.infrastructure.ffmpeg.audio_trial import FfmpegAudioTrial
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary
 from drapto.infrastructure.ffmpeg.contact_sheet import PngSheets
@@ -23,7 +23,7 @@ def make_estimator(
     """Of the new stages, whoever of `stages` would serve."""
     return FilmEstimator(
         make_workshop(settings, binary, resources, settings.state_dir),
-        new_stages(settings, binary, resources).encoding,
+        new_encoding(settings, binary, resources),
         Tools(
             windows=PyAvLumaReader(),
             backend=NumpyBackend(),

@@ -85,7 +85,10 @@ class Services:
 
         places = [self._settings.work_dir or Path.cwd()]
         return await doctor.collect(
-            ffmpeg=self._settings.ffmpeg, encoders=ENCODERS.values(), places=places
+            ffmpeg=self._settings.ffmpeg,
+            encoders=ENCODERS.values(),
+            places=places,
+            device=self._settings.device,
         )
 
     async def compare(
@@ -138,7 +141,7 @@ class Services:
             self._shadows = _Shadows(settings, flags, rollback, sink)
             self._router = router = StageRouter(
                 flags.features,
-                new=new_stages(settings, binary, resources),
+                new=new_stages(settings, binary, resources, sink),
                 legacy=lambda job: legacy_stages(settings, binary, resources, job.work_dir),
                 rollback=rollback,
                 shadows=self._shadows,

@@ -74,7 +74,7 @@ async def run_shadow(
     resources = ResourceManager(cpu_slots=cpu_cores(), memory_bytes=available_memory_bytes())
     workshop = make_workshop(settings, binary, resources, place / "state")
     if task.candidate is Side.NEW:
-        stages = new_stages(settings, binary, resources)
+        stages = new_stages(settings, binary, resources, Everyone(()))
     else:
         stages = legacy_stages(settings, binary, resources, place)
     return await run_candidate(task, workshop, stages, place)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from drapto.bootstrap.detecting import make_detection
+from drapto.core.interfaces import EventSink
 from drapto.core.segments import SegmentTask
 from drapto.core.workshop import Machine, Workshop
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary
@@ -12,7 +14,6 @@ from drapto.infrastructure.ffmpeg.encoder_trial import FfmpegTrials
 from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
 from drapto.infrastructure.ffmpeg.facts import collect_facts
 from drapto.infrastructure.ffmpeg.inspector import DecodingInspector
-from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
 from drapto.infrastructure.ffmpeg.metadata_reading import PacketMetadataReader
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.infrastructure.ffmpeg.segment_quality import SegmentMeasurer
@@ -23,8 +24,6 @@ from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
 from drapto.infrastructure.store import FileJobStore
 from drapto.infrastructure.worker_slots import MeasuredSlots
-from drapto.services.detection.features import NumpyBackend
-from drapto.services.detection.service import StreamingDetection
 from drapto.services.encoding.measuring import measuring_arguments
 from drapto.services.encoding.registry import encoder_named
 from drapto.services.encoding.service import ParallelEncoding
@@ -56,12 +55,21 @@ def make_workshop(
     )
 
 
-def new_stages(settings: Settings, binary: FfmpegBinary, resources: ResourceManager) -> Stages:
+def new_stages(
+    settings: Settings, binary: FfmpegBinary, resources: ResourceManager, sink: EventSink
+) -> Stages:
+    """`sink` hears where a device is left for the CPU."""
     return Stages(
-        detection=StreamingDetection(PyAvLumaReader(), NumpyBackend()),
+        detection=make_detection(settings, resources, sink),
         segmentation=SceneSegmentation(),
-        encoding=ParallelEncoding(_executor(settings, binary), MeasuredSlots(resources)),
+        encoding=new_encoding(settings, binary, resources),
     )
+
+
+def new_encoding(
+    settings: Settings, binary: FfmpegBinary, resources: ResourceManager
+) -> ParallelEncoding:
+    return ParallelEncoding(_executor(settings, binary), MeasuredSlots(resources))
 
 
 def legacy_stages(

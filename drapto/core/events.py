@@ -146,6 +146,19 @@ class StageServed(Value):
     served: Served
 
 
+class DeviceFallback(Value):
+    """The CPU goes on with what a device could not do, once for each film; the result is the same.
+
+    `work`: 'features' or 'decoding'. Of no job: several may share a device.
+    """
+
+    event: Literal["device_fallback"] = "device_fallback"
+    job: str = ""
+    device: str  # 'cuda:0'
+    work: str
+    reason: str
+
+
 class StageRolledBack(Value):
     """A stage goes back to legacy by itself, from the next job on."""
 
@@ -209,6 +222,7 @@ Event = Annotated[
     | ComparisonDone
     | StageServed
     | StageRolledBack
+    | DeviceFallback
     | CommandPlanned
     | JobFinished
     | JobFailed

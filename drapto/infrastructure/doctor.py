@@ -31,6 +31,7 @@ from drapto.infrastructure.ffmpeg.encoder_trial import FfmpegTrials
 from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
 from drapto.infrastructure.ffmpeg.metric_check import check_metric
 from drapto.infrastructure.ffmpeg.metrics import metric_for
+from drapto.infrastructure.gpu.doctor import device_lines
 from drapto.infrastructure.machine import available_memory_bytes, cpu_cores, cpu_quota
 from drapto.infrastructure.process import run_process
 
@@ -64,7 +65,7 @@ LEGACY_TOOLS = (
 
 
 async def collect(
-    *, ffmpeg: Path | None, encoders: Iterable[Encoder], places: Sequence[Path]
+    *, ffmpeg: Path | None, encoders: Iterable[Encoder], places: Sequence[Path], device: str
 ) -> tuple[DoctorLine, ...]:
     """Everything worth knowing, one line each. `places` are the directories that jobs write to;
     the temporary directory is added."""
@@ -80,7 +81,7 @@ async def collect(
         lines.append(await _opus(binary))
         lines += [await _metric(binary, metric) for metric in Metric]
     lines += [_package("av", "PyAV"), _package("opencv-python-headless", "OpenCV")]
-    lines += [_cpu(), _memory(), _gpu()]
+    lines += [_cpu(), _memory(), *await device_lines(device)]
     lines += [_legacy_tool(tool) for tool in LEGACY_TOOLS]
     lines.append(_shadow_fence())
     lines += _disks([*places, Path(tempfile.gettempdir())])
@@ -174,18 +175,6 @@ def _memory() -> DoctorLine:
     if free < LOW_MEMORY_BYTES:
         return _line("memory", "warning", detail, "Close something, or encode with --workers 1.")
     return _line("memory", "ok", detail)
-
-
-def _gpu() -> DoctorLine:
-    """Presence only: nothing is encoded or computed on a GPU yet."""
-    found = []
-    if shutil.which("nvidia-smi"):
-        found.append("nvidia-smi")
-    dri = Path("/dev/dri")
-    if dri.is_dir():
-        found += sorted(str(node) for node in dri.glob("renderD*"))
-    detail = f"found {', '.join(found)}; not used yet" if found else "none found; not used yet"
-    return _line("GPU", "ok", detail)
 
 
 def _legacy_tool(tool: LegacyTool) -> DoctorLine:

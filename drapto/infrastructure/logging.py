@@ -25,6 +25,7 @@ from structlog.typing import FilteringBoundLogger, Processor
 from drapto.core.comparison import Comparison, FieldResult, Outcome, Severity
 from drapto.core.events import (
     ComparisonDone,
+    DeviceFallback,
     EncoderSettled,
     Event,
     JobFailed,
@@ -131,12 +132,15 @@ def _level_of_field(found: FieldResult) -> str:
     return "info" if found.severity is Severity.IGNORED else "warning"
 
 
+_WARNINGS = (WarningRaised, SegmentRetried, LeaksFound, StageRolledBack, DeviceFallback)
+
+
 def _level_of(event: Event) -> str:
     if isinstance(event, SegmentProgress | StageProgress):
         return "debug"
     if isinstance(event, EncoderSettled):
         return "info" if event.instead_of is None else "warning"
-    if isinstance(event, WarningRaised | SegmentRetried | LeaksFound | StageRolledBack):
+    if isinstance(event, _WARNINGS):
         return "warning"
     if isinstance(event, StageServed):
         return "warning" if event.served.failed else "info"

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from drapto.core.comparison import Comparison, Outcome, Served
 from drapto.core.events import (
     ComparisonDone,
+    DeviceFallback,
     Event,
     JobFailed,
     JobFinished,
@@ -81,6 +82,14 @@ class Metrics:
             registry=registry,
         )
         self._warnings = Counter("drapto_warnings", "Warnings raised", registry=registry)
+        self._device_fallbacks = Counter(
+            "drapto_gpu_fallbacks",
+            "Times the CPU went on with what a device could not do",
+            ["work"],
+            registry=registry,
+        )
+        for work in ("features", "decoding"):
+            self._device_fallbacks.labels(work)
         self._leaks = Counter(
             "drapto_leaks", "Resources still held after a job", ["kind"], registry=registry
         )
@@ -180,6 +189,8 @@ class Metrics:
                     self._count_leaks(event)
                 case WarningRaised():
                     self._warnings.inc()
+                case DeviceFallback():
+                    self._device_fallbacks.labels(event.work).inc()
                 case ComparisonDone():
                     self._compared(event.comparison)
                 case StageServed():

@@ -107,6 +107,11 @@ class ResourceManager:
         self._device_peaks: dict[tuple[int, int], int] = {}  # (pixels, batch) -> highest observed
         self._children_before = {child.pid for child in psutil.Process().children(recursive=True)}
 
+    def add_device(self, memory_bytes: int) -> None:
+        """The one device whose memory is handed out from now on."""
+        self._capacity = replace(self._capacity, device_bytes=max(0, memory_bytes))
+        self._admit()
+
     @asynccontextmanager
     async def acquire(
         self,

@@ -93,6 +93,12 @@ class Settings(EncodingSettings, BaseSettings):
         gt=0,
         allow_inf_nan=False,
     )
+    device: Annotated[str, Lower] = setting(
+        "auto",
+        "where pictures are decoded and looked at",
+        "'auto' (a CUDA device where one works, else the CPU), 'cpu', 'cuda' or 'cuda:N'",
+        pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$",
+    )
     priority: Annotated[Literal["low", "normal", "high"], Lower] = setting(
         "normal",
         "a fact about the job that rules of the flags can ask for",

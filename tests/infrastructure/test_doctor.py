@@ -11,6 +11,7 @@ from drapto.core.doctor import DoctorLine
 from drapto.infrastructure import doctor
 from drapto.infrastructure.doctor import collect
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
+from drapto.infrastructure.gpu.doctor import device_lines
 from drapto.services.encoding.svt_av1 import SvtAv1
 from drapto.services.encoding.x26x import X264
 
@@ -24,7 +25,12 @@ class NobodysEncoder(X264):
 
 
 async def looked_at(*places: Path, ffmpeg: Path | None = None) -> dict[str, DoctorLine]:
-    lines = await collect(ffmpeg=ffmpeg, encoders=(SvtAv1(), NobodysEncoder()), places=list(places))
+    lines = await collect(
+        ffmpeg=ffmpeg,
+        encoders=(SvtAv1(), NobodysEncoder()),
+        places=list(places),
+        device="auto",
+    )
     assert len({line.name for line in lines}) == len(lines)
     return {line.name: line for line in lines}
 
@@ -63,7 +69,7 @@ async def test_missing_ffmpeg_does_not_hide_the_rest(tmp_path: Path) -> None:
     assert lines["ffmpeg"].status == "missing"
     assert lines["ffmpeg"].advice
     assert "cores" in lines["CPU"].detail
-    assert "not used yet" in lines["GPU"].detail
+    assert lines["device"].status == "ok"
 
 
 async def test_metrics_are_tried_and_one_that_measures_wrong_is_a_warning(tmp_path: Path) -> None:
@@ -98,10 +104,23 @@ async def test_fences_of_shadow_runs_are_told(
     monkeypatch: pytest.MonkeyPatch, version: int, status: str, words: str
 ) -> None:
     monkeypatch.setattr(doctor, "landlock_version", lambda: version, raising=False)
-    lines = await collect(ffmpeg=None, encoders=[], places=[])
+    lines = await collect(ffmpeg=None, encoders=[], places=[], device="cpu")
     (line,) = [line for line in lines if line.name == "shadow runs"]
     assert (line.status, words in line.detail, bool(line.advice)) == (
         status,
         True,
         status == "warning",
     )
+
+
+async def test_a_device_that_nobody_asked_for_and_is_not_there_is_no_fault() -> None:
+    lines = {line.name: line for line in await device_lines("cpu")}
+    assert lines["device"].detail == "cpu: the settings say so"
+    assert (await device_lines("auto"))[0].status == "ok"
+
+
+async def test_a_device_that_is_asked_for_and_is_not_there_is_missing() -> None:
+    (line,) = await device_lines("cuda:99")
+    assert line.status == "missing"
+    assert line.detail.startswith("The device 'cuda:99' cannot be used: ")
+    assert "device = 'auto'" in line.advice

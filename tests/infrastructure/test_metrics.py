@@ -14,6 +14,7 @@ from drapto.core.errors import DraptoError
 from drapto.core.events import (
     CommandPlanned,
     ComparisonDone,
+    DeviceFallback,
     Event,
     JobFailed,
     JobFinished,
@@ -153,6 +154,14 @@ def test_leaks_are_counted_by_kind() -> None:
     found = values(metrics)
     kinds = ("slots", "processes", "open_files", "temporary_files")
     assert [found[f"drapto_leaks_total{{kind={kind}}}"] for kind in kinds] == [2, 0, 1, 3]
+
+
+def test_what_a_device_could_not_do_is_counted_by_the_work() -> None:
+    metrics = Metrics()
+    metrics.emit(DeviceFallback(device="cuda:0", work="decoding", reason="no surfaces"))
+    found = values(metrics)
+    counted = [found[f"drapto_gpu_fallbacks_total{{work={w}}}"] for w in ("decoding", "features")]
+    assert counted == [1, 0]
 
 
 def test_events_that_count_nothing_are_taken_too() -> None:

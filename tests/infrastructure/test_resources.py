@@ -269,6 +269,9 @@ async def test_without_a_device_its_memory_is_not_waited_for() -> None:
     resources = ResourceManager(cpu_slots=1, memory_bytes=0)
     async with resources.acquire(device_bytes=GIB, decoders=1):
         assert resources.statistics().device_in_use_bytes == 0
+    resources.add_device(GIB)
+    async with resources.acquire(device_bytes=2 * GIB, decoders=1):
+        assert resources.statistics().device_in_use_bytes == GIB
 
 
 def test_memory_of_a_device_is_what_was_measured_of_that_size_and_batch() -> None:

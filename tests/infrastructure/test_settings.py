@@ -156,6 +156,7 @@ def test_variable_of_the_flag_file_is_no_unknown_setting(monkeypatch: pytest.Mon
         ("strict_tracks", "perhaps"), ("encoder", ""), ("video_stream", "-1"),
         ("min_segment_s", "11"), ("max_segment_s", "0.5"), ("work_dir", " "),
         ("legacy_vmaf_target", "0"), ("legacy_deadline_s", "-1"), ("stall_s", "0"),
+        ("device", "gpu"), ("device", "cuda:"), ("device", "cuda:x"), ("device", "cpu:0"),
     ],
 )  # fmt: skip
 def test_wrong_value_is_refused_by_name_value_origin_and_what_is_allowed(

@@ -12,8 +12,6 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-import imageio_ffmpeg
-
 FONT_BYTES = b"\x00\x01\x00\x00 not really a font, but an attachment with a font's name"
 """What `rich_tracks` attaches as 'Some Font.ttf'."""
 
@@ -42,6 +40,8 @@ def ffmpeg(*arguments: str | Path) -> None:
 
     The last argument is the output, which is the same to the byte every time.
     """
+    import imageio_ffmpeg
+
     argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-hide_banner", "-loglevel", "error"]
     argv += ["-y", *map(str, arguments[:-1]), "-bitexact", str(arguments[-1])]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
@@ -280,6 +280,8 @@ def decoded_hashes(path: Path, stream: int = 0) -> list[str]:
 
 def decoded_frames(path: Path, stream: int = 0) -> list[tuple[int, str]]:
     """(pts, MD5) of every frame that the ffmpeg program decodes, in the stream's time base."""
+    import imageio_ffmpeg
+
     argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-copyts"]
     argv += ["-noautorotate", "-i", f"file:{path}", "-map", f"0:v:{stream}"]
     argv += ["-fps_mode", "passthrough", "-enc_time_base", "demux", "-f", "framemd5", "-"]

@@ -17,7 +17,6 @@ from typing import Any
 
 import av
 import cv2
-import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
 
@@ -70,6 +69,8 @@ def shot(
 def generated(source: str, frames: int, *, width: int, height: int, moved: str = "null") -> Planes:
     """Luma of one of lavfi's patterns ('testsrc2', 'life=seed=3'), put through a filter."""
     size = f"{source}{':' if '=' in source else '='}s={width}x{height}:r=24"
+    import imageio_ffmpeg  # here: tests of a GPU run where the program is not
+
     argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i", size]
     argv += ["-vf", moved, "-frames:v", str(frames), "-pix_fmt", "gray", "-f", "rawvideo", "-"]
     raw = subprocess.run(argv, capture_output=True, check=True).stdout

@@ -7,10 +7,10 @@ where OpenCV rounds them, so thumbnails and lit cells are equal bit for bit, and
 crop.
 
 Promised where a device runs out of memory: the batch is halved as often as it takes; where not even
-one frame fits, the backend goes to the CPU for good, tells `on_fallback` why, once, and the
-numbers stay what they are. Whatever else torch says of a device ends there as well.
+one frame fits, `host` does it from then on, `on_fallback` hears why, once, and the numbers stay
+what they are. Whatever else torch says of a device ends there as well.
 
-    backend = TorchBackend("cuda:0", on_fallback=print)
+    backend = TorchBackend("cuda:0", host=NumpyBackend(), on_fallback=print)
     features = backend.luma(batch, previous=None)   # NumPy arrays in and out
 """
 
@@ -37,6 +37,7 @@ from drapto.core.features import (
     U8,
     Bool,
     CombFeatures,
+    FeatureBackend,
     LumaFeatures,
 )
 
@@ -48,60 +49,85 @@ _CODES_PER_BIN = 256 // HISTOGRAM_BINS
 
 
 class TorchBackend:
-    """See the module's text. `device` as torch names it: 'cpu', 'cuda:0'."""
+    """See the module's text. `device` as torch names it: 'cpu', 'cuda:0'. `host`: who goes on where
+    the device cannot; without one, that is an error."""
 
-    def __init__(self, device: str, *, on_fallback: Callable[[str], None] | None = None) -> None:
-        self.device = device  # where the next call computes
+    def __init__(
+        self,
+        device: str,
+        *,
+        host: FeatureBackend | None = None,
+        on_fallback: Callable[[str], None] | None = None,
+    ) -> None:
+        self._device = device
+        self._host = host
+        self._left: FeatureBackend | None = None  # the host, once the device has been left
         self._on_fallback = on_fallback or (lambda _why: None)
 
     def luma(self, batch: U8, previous: U8 | None) -> LumaFeatures:
-        """Errors: of torch, if the CPU cannot do it either."""
+        """Errors: of torch, where nobody goes on."""
         import torch
 
+        if self._left is not None:
+            return self._left.luma(batch, previous)
         try:
             return self._luma(batch, previous)
         except torch.OutOfMemoryError as error:
             if len(batch) == 1:
-                self._give_up(error)
-                return self._luma(batch, previous)
+                return self._leave(error).luma(batch, previous)
         except RuntimeError as error:
-            self._give_up(error)
-            return self._luma(batch, previous)
+            return self._leave(error).luma(batch, previous)
         half = len(batch) // 2
         first = self.luma(batch[:half], previous)
         return first.joined(self.luma(batch[half:], batch[half - 1]))
 
     def comb(self, current: U8, previous: U8) -> CombFeatures:
-        return self._somewhere(lambda: _comb(self._there(current), self._there(previous)))
+        return self._on_either(
+            lambda: _comb(self._there(current), self._there(previous)),
+            lambda host: host.comb(current, previous),
+        )
 
     def noise(self, plane: npt.NDArray[Any], bit_depth: int) -> float | None:
-        return self._somewhere(lambda: _noise(self._there(plane), bit_depth))
+        return self._on_either(
+            lambda: _noise(self._there(plane), bit_depth),
+            lambda host: host.noise(np.asarray(plane), bit_depth),
+        )
 
     def lit_cells(self, strip: npt.NDArray[Any], *, above: int, axis: int) -> Bool:
-        return self._somewhere(lambda: _lit_cells(self._there(strip), above, axis))
+        return self._on_either(
+            lambda: _lit_cells(self._there(strip), above, axis),
+            lambda host: host.lit_cells(np.asarray(strip), above=above, axis=axis),
+        )
 
-    def _somewhere(self, work: Callable[[], T]) -> T:
-        """`work`, once more on the CPU if the device fails."""
+    def _on_either(self, work: Callable[[], T], on_host: Callable[[FeatureBackend], T]) -> T:
+        if self._left is not None:
+            return on_host(self._left)
         try:
             return work()
         except RuntimeError as error:  # OutOfMemoryError is one
-            self._give_up(error)
-            return work()
+            return on_host(self._leave(error))
 
-    def _give_up(self, error: RuntimeError) -> None:
-        if self.device == "cpu":
+    def _leave(self, error: RuntimeError) -> FeatureBackend:
+        """For good. Errors: `error` itself where there is no host."""
+        if self._host is None:
             raise error
-        left, self.device = self.device, "cpu"
-        self._on_fallback(f"{left}: {str(error).splitlines()[0]}")
+        self._left = self._host
+        self._on_fallback((str(error) or type(error).__name__).splitlines()[0])
+        return self._host
 
     def _there(self, plane: npt.NDArray[Any]) -> Tensor:
         """The plane on the device. More than 8 bits as int32: torch computes little in uint16."""
         import torch
 
-        whole = np.ascontiguousarray(plane if plane.dtype == np.uint8 else plane.astype(np.int32))
+        if self._device == "cpu":
+            # The decoder's threads have the cores: with torch's own pool beside them a pass took
+            # eight times the CPU time (854x480, 2 cores).
+            torch.set_num_threads(1)
+        here = np.asarray(plane)  # a plane of another device comes by way of the host
+        whole = np.ascontiguousarray(here if here.dtype == np.uint8 else here.astype(np.int32))
         if not whole.flags.writeable:  # torch warns of memory that it could write to
             whole = whole.copy()
-        return torch.from_numpy(whole).to(self.device)
+        return torch.from_numpy(whole).to(self._device)
 
     def _luma(self, batch: U8, previous: U8 | None) -> LumaFeatures:
         import torch

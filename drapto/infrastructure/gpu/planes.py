@@ -1,9 +1,9 @@
 """Luma planes of decoded frames that stay on a device, and what of them comes to the host.
 
-`device_planes` takes pictures whose frames are NV12 or P010 (NVDEC gives these; frames in host memory
-will do as well) and promises of each: `luma` as `PyAvLumaReader` gives it, bit for bit, and `full`
-as a `DevicePlane`. Pictures are taken `AHEAD` at a time, reduced on the device, and their small
-planes copied to the host all at once, since every copy waits for the device.
+`device_planes` takes pictures whose frames are NV12 or P010, as NVDEC gives them; frames in host
+memory will do as well. Promised of each: `luma` as `PyAvLumaReader` gives it, bit for bit, and
+`full` as a `DevicePlane`. Pictures are taken `AHEAD` at a time, reduced on the device, and their
+small planes copied to the host all at once, since every copy waits for the device.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
-import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -28,6 +27,7 @@ from drapto.infrastructure.gpu.metric_vmaf import (
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("vmaf_torch")
+imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 FRAMES = 10
