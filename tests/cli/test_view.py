@@ -6,6 +6,7 @@ import pytest
 
 from cli.render.view import JobView
 from drapto.core.events import (
+    EncoderSettled,
     StageProgress,
     StageStarted,
 )
@@ -51,6 +52,26 @@ class TestView:
             if type(event).__name__ == "SegmentRetried":
                 assert view.snapshot().frames_done == before - 95
         assert view.snapshot().frames_done == 400
+
+    def test_encoder_that_is_replaced_gives_all_its_frames_back(self) -> None:
+        clock = Clock()
+        view = JobView(clock)
+        view.emit(recorded.started())
+        view.emit(recorded.plan(segments=4, frames=400))
+        view.emit(StageStarted(job="j", stage=Stage.ENCODING))
+        view.emit(recorded.finished_segment(0, frames=100, size_bytes=5000))
+        view.emit(recorded.progress(1, 50))
+        settled = EncoderSettled(job="j", encoder="av1-qsv", reason="the first that works here")
+        view.emit(settled)
+        assert view.snapshot().frames_done == 150
+        view.emit(settled.model_copy(update={"instead_of": "av1-nvenc"}))
+        assert view.snapshot().frames_done == 0
+        clock.now_s += 100
+        view.emit(StageStarted(job="j", stage=Stage.ENCODING))
+        clock.now_s += 10
+        view.emit(recorded.finished_segment(0, frames=100, size_bytes=5000))
+        assert view.snapshot().frames_done == 100
+        assert view.snapshot().fps == pytest.approx(10.0)
 
     def test_next_job_of_a_batch_starts_from_nothing(self) -> None:
         view = JobView()

@@ -10,6 +10,7 @@ from drapto.core.checkpoint import ORDER, Checkpoint, apply, replay
 from drapto.core.entries import (
     AnalysisDone,
     Discarded,
+    EncoderChosen,
     JobCreated,
     JobResumed,
     JournalEntry,
@@ -159,6 +160,21 @@ def test_a_different_analysis_drops_the_plan_and_its_segments() -> None:
     assert apply(checkpoint, AnalysisDone(analysis=analysis())).plan == plan(4)
     other = apply(checkpoint, AnalysisDone(analysis=analysis(95)))
     assert (other.plan, other.segments) == (None, {})
+
+
+def test_another_encoder_drops_the_segments_of_the_one_before_and_the_same_keeps_them() -> None:
+    def chosen(name: str) -> EncoderChosen:
+        return EncoderChosen(encoder=name, reason="the first that works here")
+
+    checkpoint = apply(replay(up_to(JobState.ASSEMBLING)), chosen("av1-nvenc"))
+    again = apply(checkpoint, chosen("av1-nvenc"))
+    assert (again.encoder, len(again.segments)) == ("av1-nvenc", 4)
+    other = apply(checkpoint, chosen("svt-av1"))
+    assert (other.encoder, other.segments, other.attempts) == ("svt-av1", {}, ())
+    assert other.plan == plan(4)
+    assert other.analysis == checkpoint.analysis
+    assert set(other.audio) == {1}
+    assert apply(other, JobResumed(drapto_version="0.1.0")).encoder == "svt-av1"
 
 
 def test_a_new_plan_keeps_the_finished_segments_that_it_still_holds() -> None:

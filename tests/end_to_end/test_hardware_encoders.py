@@ -142,6 +142,19 @@ def test_a_card_that_fails_in_the_middle_loses_all_of_the_film(
     assert chosen == ["av1-nvenc", "svt-av1"]
 
 
+def test_a_source_that_no_encoder_can_do_is_not_put_down_to_the_card(
+    film: Path, output: Path, card: Card
+) -> None:
+    card.fails("av1_nvenc", "frame")
+    card.fails("libsvtav1", "open")
+    done = encode_here(film, output, *AUTO, **with_card(card))
+    assert done.code == 1
+    assert [event["encoder"] for event in settled(done)] == ["av1-nvenc", "svt-av1"]
+    failed = done.events[-1]
+    assert (failed["error"], failed["message"][:8]) == ("SegmentFailedError", "Segment ")
+    assert "If the source is damaged there" in failed["hint"]
+
+
 def test_the_next_card_goes_on_before_the_processor_does(
     film: Path, output: Path, card: Card
 ) -> None:
@@ -223,3 +236,24 @@ def test_estimate_and_dry_run_come_to_the_same_encoder(
     found = drapto_here("estimate", film, *options, **with_card(card))
     assert found.returncode == 0, found.stderr
     assert '"encoder": "av1-qsv"' in found.stdout
+
+
+def test_a_card_is_steered_to_a_target_though_its_crf_means_something_else(
+    film: Path, output: Path, card: Card
+) -> None:
+    """Its numbers are those of SVT-AV1 that are 10 higher."""
+    card.is_there("av1_nvenc", offset=10.0)
+    state = output.parent.parent / "state"
+    settings = {**with_card(card), "DRAPTO_STATE_DIR": str(state), "DRAPTO_MAX_SEGMENT_S": "1"}
+    options = ("--preset", "13", "--target-vmaf", "90", "--max-extra", "1", "--json")
+    done = drapto_here("encode", film, output, *options, *AUTO, **settings)
+    assert done.returncode == 0, done.stderr
+    finished = events_of(done)[-1]["result"]
+    manifest = Manifest.from_json(Path(finished["manifest"]).read_text())
+    assert manifest.settings.encoder == "av1-nvenc"
+    assert manifest.quality is not None
+    # Test patterns are like no film, as in test_target_quality.
+    assert manifest.quality.film.mean == pytest.approx(90.0, abs=2.0)
+    assert len({segment.crf for segment in manifest.segments}) > 1
+    (learnt,) = (state / "films").iterdir()
+    assert json.loads(learnt.read_text())["encoder"] == "av1-nvenc"

@@ -30,7 +30,8 @@ from pathlib import Path
 FFMPEG, FOLDER = {ffmpeg!r}, Path({folder!r})
 CARDS = ("av1_nvenc", "hevc_nvenc", "av1_qsv", "av1_vaapi", "av1_amf")
 argv = sys.argv[1:]
-asked = next((word for word in argv if word in CARDS), None)
+behaviours = json.loads((FOLDER / "card.json").read_text())
+asked = next((word for word in argv if word in CARDS or word in behaviours), None)
 if asked is None:
     os.execv(FFMPEG, [FFMPEG, *argv])
 
@@ -41,7 +42,7 @@ def say(text):
     print(f"[{{asked}} @ 0x5581] {{text}}", file=sys.stderr, flush=True)
 
 is_trial = "drapto-trial-" in argv[-1]
-behaviour = json.loads((FOLDER / "card.json").read_text()).get(asked)
+behaviour = behaviours.get(asked)
 if behaviour is None:
     say({absent!r})
     sys.exit(255)
@@ -110,7 +111,8 @@ class Card:
     def fails(
         self, encoder: str, segment: Fault = "", *, trial: Fault = "", after: int = 0
     ) -> None:
-        """This one has the fault in its trial, or in all its segments but the first `after`."""
+        """This one has the fault in its trial, or in all its segments but the first `after`.
+        Any other encoder can be made to fail when it is opened, too."""
         changed = self._read()
         changed[encoder] = _behaviour(segment=segment, trial=trial, after=after)
         self._write(changed)

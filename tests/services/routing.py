@@ -115,6 +115,10 @@ class _Segmentation:
 class _Encoding:
     side: MadeUp
 
+    @property
+    def has_own_encoders(self) -> bool:
+        return self.side.name == "new"
+
     def default_crf(self, encoder: Encoder, width: int) -> float:
         return 25.0 if self.side.name == "legacy" else 24.0
 

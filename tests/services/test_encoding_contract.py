@@ -11,7 +11,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from drapto.core.errors import MissingToolError, ResourceError, SegmentFailedError
+from drapto.core.errors import (
+    EncoderFailedError,
+    MissingToolError,
+    ResourceError,
+    SegmentFailedError,
+)
 from drapto.core.interfaces import EncodingService, SegmentExecutor
 from drapto.core.segments import EncodedSegment, Segment, SegmentTask, VideoSettings
 from drapto.core.source import SourceVideo
@@ -24,6 +29,7 @@ from drapto.services.encoding.service import ParallelEncoding, with_lp_for_the_e
 from drapto.services.encoding.tasks import make_tasks
 from drapto.services.legacy.adapter import LegacyEncoding, ScriptSegmentExecutor
 from tests.legacy import needs_tools, packaged
+from tests.media.cards import ABSENT, Card
 from tests.services.routing import routed
 
 
@@ -126,6 +132,33 @@ def tasks_for(video: SourceVideo, directory: Path, *borders: int) -> tuple[Segme
         lp=1,
     )
     return make_tasks(video, segments, settings, directory)
+
+
+async def test_a_card_that_fails_is_told_from_a_segment_that_does(
+    video: SourceVideo, tmp_path: Path
+) -> None:
+    """Another encoder may do better: whoever asked for this one can go on with it."""
+    encoder = encoder_named("av1-nvenc")
+    executor = LocalSegmentExecutor(Card(tmp_path).ffmpeg, encoder.arguments)
+    (task,) = tasks_for(video, tmp_path, 0, 10)
+    settings = task.settings.model_copy(update={"encoder": encoder.name})
+    queue = LongestFirst([task.model_copy(update={"settings": settings})])
+    queue.close()
+    done: list[EncodedSegment] = []
+
+    async def on_done(segment: EncodedSegment) -> None:
+        done.append(segment)
+
+    with pytest.raises(EncoderFailedError, match="in 2 attempts") as caught:
+        await ParallelEncoding(executor, OpenSlots()).encode(
+            queue,
+            workers=1,
+            on_progress=lambda _segment, _frames: None,
+            on_retry=lambda _segment, _attempt, _reason: None,
+            on_done=on_done,
+        )
+    assert ABSENT in caught.value.said
+    assert done == []
 
 
 async def test_every_segment_comes_out_whole(

@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from drapto.core.errors import (
+    EncoderFailedError,
     InputError,
     MissingToolError,
     PublishError,
@@ -58,6 +59,7 @@ async def test_quality_without_crf_is_that_of_the_side_that_encodes(
     job = await routing.settled(run=RunOptions(routes={ENCODING: Mode(side.value)}))
     crf = job.stages.encoding.default_crf(encoder_named("svt-av1"), 192)
     assert crf == {Side.NEW: 24.0, Side.LEGACY: 25.0}[side]
+    assert job.stages.encoding.has_own_encoders is (side is Side.NEW)
 
 
 @pytest.mark.parametrize("segmentation", Side)
@@ -120,6 +122,7 @@ async def test_fault_of_both_is_reported_as_new_said_it_and_not_held_against_it(
         UsageError("the crop does not fit"),
         StateError("the journal is behind"),
         PublishError("the journal cannot be written"),
+        EncoderFailedError("the graphics card is gone"),
     ],
     ids=lambda fault: type(fault).__name__,
 )

@@ -86,6 +86,8 @@ async def _all_stages(job: JobContext, started_s: float, *, published: bool) -> 
     async with encoders_of(job, video, decisions) as encoders:
         analysed = await analyse(job, video, decisions, encoders)
         analysed, encoded = await encode_film(job, decisions, analysed, encoders)
+        if analysed.plan.settings.encoder != decisions.encoder.name:
+            resumed_segments = 0  # they were given up with the encoder that had made them
     assembly = await assemble(job, analysed, encoders.mux)
     require_saving(job.request.options, job.media.size_bytes, assembly.size_bytes)
     manifest = await validate(job, analysed, encoders.mux, encoded.quality)

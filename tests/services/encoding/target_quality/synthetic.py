@@ -15,6 +15,7 @@ from drapto.services.encoding.target_quality import (
     Encode,
     Goal,
     Piece,
+    Prior,
     SegmentQuality,
     Stop,
     Wait,
@@ -71,8 +72,23 @@ def film(count: int, seed: int = 0, **changes: float) -> tuple[PaperScene, ...]:
     )
 
 
-def start(scenes: tuple[PaperScene, ...], goal: Goal) -> Controller:
-    return Controller(goal, ORDINARY, PIXELS, sum(scene.frames for scene in scenes))
+def by_a_stranger(
+    scenes: tuple[PaperScene, ...], shift: float, more: float = 1.5
+) -> tuple[PaperScene, ...]:
+    """As an encoder makes them whose CRF stands for what SVT-AV1's means `shift` further on, and
+    who takes `more` bytes for it."""
+    return tuple(
+        replace(
+            scene,
+            gap=scene.gap * float(np.exp(scene.gap_growth * shift)),
+            bits=more * scene.bits * float(np.exp(-scene.shrinkage * shift)),
+        )
+        for scene in scenes
+    )
+
+
+def start(scenes: tuple[PaperScene, ...], goal: Goal, prior: Prior = ORDINARY) -> Controller:
+    return Controller(goal, prior, PIXELS, sum(scene.frames for scene in scenes))
 
 
 def pieces(scenes: tuple[PaperScene, ...]) -> list[Piece]:
@@ -93,9 +109,10 @@ def drive(
     workers: int = 1,
     choose: Callable[[int], int] = first,
     streaming: bool = False,
+    prior: Prior = ORDINARY,
 ) -> Run:
     """Run to the end. `choose(n)`: which of n things in progress comes next."""
-    control, unknown = start(scenes, goal), pieces(scenes)
+    control, unknown = start(scenes, goal, prior), pieces(scenes)
     if not streaming:
         control, unknown = control.known(*unknown).all_known(), []
     steps: list[Encode] = []
@@ -120,7 +137,9 @@ def drive(
                 control = control.all_known()
 
 
-def finish(scenes: tuple[PaperScene, ...], goal: Goal, workers: int = 1) -> Done:
-    last = drive(scenes, goal, workers=workers).last
+def finish(
+    scenes: tuple[PaperScene, ...], goal: Goal, workers: int = 1, prior: Prior = ORDINARY
+) -> Done:
+    last = drive(scenes, goal, workers=workers, prior=prior).last
     assert isinstance(last, Done)
     return last
