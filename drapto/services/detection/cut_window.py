@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import isfinite
 
 import numpy as np
 
@@ -136,7 +137,9 @@ def distance(a: CutFrame, b: CutFrame) -> float:
     if not _has_structure(part):
         whole, part = a.thumb, b.thumb
     found = cv2.matchTemplate(whole, part, cv2.TM_CCOEFF_NORMED)
-    best = float(np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0).max())
+    best = float(found.max())
+    if not isfinite(best):  # no structure in some part of the whole
+        best = float(np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0).max())
     apart = 1.0 - min(max(best, 0.0), 1.0)
     # Two faint pictures correlate badly by noise alone; what they differ by in light is certain.
     faint = max(a.deviation, b.deviation) - _FLAT_DEVIATION
