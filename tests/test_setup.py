@@ -17,6 +17,7 @@ import venv
 import zipfile
 from importlib import metadata
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -218,7 +219,7 @@ def _constraints() -> dict[str, str]:
 
 def test_every_direct_dependency_is_pinned_to_the_version_in_the_constraints() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    direct = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    direct = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     pins = dict(requirement.split("==") for requirement in direct)
     constraints = _constraints()
     assert {n: v for n, v in pins.items() if constraints.get(_canonical(n)) != v} == {}
@@ -226,7 +227,7 @@ def test_every_direct_dependency_is_pinned_to_the_version_in_the_constraints() -
 
 def test_constraints_name_every_package_that_drapto_pulls_in() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    direct = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    direct = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     waiting = [requirement.split("==")[0] for requirement in direct]
     seen: set[str] = set()
     while waiting:
