@@ -82,6 +82,7 @@ class Footage:
     bit_depth: int = 8
     coded: FrameIndex | None = None  # of what is decoded, where `work` makes other frames of it
     work: Deinterlacing = UNTOUCHED
+    video: SourceVideo | None = field(default=None, repr=False)  # for readers that decode it
 
     @classmethod
     def of(cls, video: SourceVideo, crop: CropRect | None = None) -> Footage:
@@ -97,6 +98,7 @@ class Footage:
             bit_depth=track.bit_depth or 8,
             coded=video.coded_index,
             work=video.deinterlacing,
+            video=video,
         )
 
     def fields(self, start: int, end: int) -> FieldStretch | None:

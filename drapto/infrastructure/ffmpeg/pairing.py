@@ -8,8 +8,9 @@ not every frame came out, the stretch is measured again from the beginning of bo
 refused, so that one frame is never compared with its neighbour.
 
 ffmpeg compares the two itself, unless `Means.device` names a device and the metric can be measured
-there as well: then it hands over pairs of frames (infrastructure/gpu/metric_feed.py). Where a
-device fails, ffmpeg does it after all.
+there as well: then it hands over pairs of frames (infrastructure/gpu/metric_feed.py), or is not
+asked at all where the device decodes them itself (metric_decoded.py beside it). Where a device
+fails, ffmpeg does it after all.
 
 Tests: tests/infrastructure/ffmpeg/test_quality.py and test_quality_on_device.py.
 """
@@ -27,11 +28,12 @@ import anyio.to_thread
 
 from drapto.core import film_grain
 from drapto.core.errors import InputError, MissingToolError, ProcessFailedError, ResourceError
-from drapto.core.interfaces import QualityMetric
+from drapto.core.interfaces import LumaReader, QualityMetric
 from drapto.core.quality import Measuring, Reference, can_compare
 from drapto.infrastructure.ffmpeg.footage import Footage, Signal
 from drapto.infrastructure.ffmpeg.progress import PROGRESS_OPTIONS, frame_watcher
 from drapto.infrastructure.ffmpeg.run import QUIET_ENCODERS
+from drapto.infrastructure.gpu.metric_decoded import are_plain, decoded_scores
 from drapto.infrastructure.gpu.metric_feed import FEED, LumaFeed, stacked
 from drapto.infrastructure.gpu.metric_vmaf import can_measure, trusted_vmaf
 from drapto.infrastructure.process import ProcessResult, run_process
@@ -55,7 +57,8 @@ def untold(_why: str) -> None:
 @dataclass(frozen=True)
 class Means:
     """What measuring may use. `ends_at`: when it is given up, in the clock of the event loop.
-    `device`: as torch names it, for what can be measured there; `on_fallback` hears why it was not.
+    `device`: as torch names it, for what can be measured there; `reader`: what decodes on it, for
+    what can be decoded there; `on_fallback` hears why it was not.
     """
 
     ffmpeg: Path
@@ -64,6 +67,7 @@ class Means:
     nice: int = 0
     ends_at: float | None = None
     device: str | None = None
+    reader: LumaReader | None = None
     on_fallback: Callable[[str], None] = untold
 
     @property
@@ -117,11 +121,21 @@ class Pair:
         """
         if means.device is not None and can_measure(measuring):
             try:
-                return await self._scores(means, measuring, start, end, on_frames)
+                return await self._on_device(means, measuring, start, end, on_frames)
             except (MissingToolError, ResourceError) as error:
                 means.on_fallback(error.message)
         in_ffmpeg = replace(means, device=None)
         return await self._scores(in_ffmpeg, measuring, start, end, on_frames)
+
+    async def _on_device(
+        self, means: Means, measuring: Measuring, start: int, end: int, on_frames: FramesDone
+    ) -> list[float]:
+        whole = (start, end) == (0, self.frames) and means.ends_at is None
+        if means.reader is None or not whole or not are_plain(self.output, self.source):
+            return await self._scores(means, measuring, start, end, on_frames)
+        assert means.device is not None
+        vmaf = await anyio.to_thread.run_sync(trusted_vmaf, measuring, means.device)
+        return await decoded_scores(vmaf, means.reader, self.output, self.source, on_frames)
 
     async def _scores(
         self, means: Means, measuring: Measuring, start: int, end: int, on_frames: FramesDone

@@ -57,7 +57,7 @@ class TorchVmaf:
             raise ValueError(f"vmaf-torch has no model {measuring.model!r}")
         neg = MODELS[measuring.model]
         self._torch, package = _packages()
-        self._device = device
+        self.device = device
         self._every = measuring.every
         with self._computing():
             self._vmaf = package.VMAF(NEG=neg, clip_score=True).to(device)
@@ -121,7 +121,7 @@ class TorchVmaf:
 
     def _on_device(self, luma: Any) -> Any:
         """(n, 1, height, width) of floats. Bytes are carried over, and become floats there."""
-        tensor = self._torch.as_tensor(luma).to(self._device)
+        tensor = self._torch.as_tensor(luma).to(self.device)
         return tensor[:, None].to(self._torch.float32)
 
     @contextmanager
@@ -135,11 +135,11 @@ class TorchVmaf:
                 yield
         except torch.OutOfMemoryError as error:
             raise _NotEnoughError(
-                f"VMAF cannot be measured on {self._device}: its memory is full ({error})."
+                f"VMAF cannot be measured on {self.device}: its memory is full ({error})."
             ) from error
         # What torch says of a device; of one that it was not built for, by an assertion.
         except (RuntimeError, AssertionError) as error:
-            raise ResourceError(f"VMAF cannot be measured on {self._device}: {error}.") from error
+            raise ResourceError(f"VMAF cannot be measured on {self.device}: {error}.") from error
 
 
 class _NotEnoughError(ResourceError):

@@ -46,6 +46,14 @@ class DevicePlane:
         part: npt.NDArray[Any] = self._samples[where].cpu().numpy()
         return part if self._bit_depth == 8 else part >> (16 - self._bit_depth)
 
+    def tensor(self) -> Tensor:
+        """The samples where they lie, for what computes there. Valid as long as the frame is."""
+        import torch
+
+        if self._bit_depth == 8:
+            return self._samples
+        return self._samples.to(torch.int32) >> (16 - self._bit_depth)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return self[:].astype(dtype or self.dtype, copy=bool(copy))
 

@@ -185,7 +185,7 @@ def test_a_device_that_computes_something_else_is_not_trusted(
     real = TorchVmaf.scores
 
     def elsewhere(vmaf: TorchVmaf) -> list[float]:
-        return [score + off * (vmaf._device == "cpu:0") for score in real(vmaf)]
+        return [score + off * (vmaf.device == "cpu:0") for score in real(vmaf)]
 
     monkeypatch.setattr(TorchVmaf, "scores", elsewhere)
     off = 0.5
