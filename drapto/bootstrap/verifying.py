@@ -7,7 +7,10 @@ manifest says what was cut off and how fields were put together; of any other th
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
+
+import anyio.to_thread
 
 from drapto.core.errors import InputError, UsageError
 from drapto.core.interfaces import QualityMetric
@@ -30,6 +33,9 @@ from drapto.infrastructure.ffmpeg.metrics import metric_for
 from drapto.infrastructure.ffmpeg.pairing import FramesDone, Means, Pair
 from drapto.infrastructure.ffmpeg.quality import measure_whole
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
+from drapto.infrastructure.gpu.device import find_device
+from drapto.infrastructure.gpu.luma import DeviceLumaReader
+from drapto.infrastructure.gpu.metric_vmaf import can_measure
 from drapto.infrastructure.machine import cpu_cores
 from drapto.infrastructure.manifests import find_manifest
 from drapto.infrastructure.settings import Settings
@@ -53,12 +59,12 @@ async def verify(
         metric = _metric(options, original, shown)
         await check_metric(ffmpeg, metric)
         pair = _paired(original, shown, metric, 0 if made is None else made.settings.film_grain)
-        found = await measure_whole(
-            pair,
-            Means(ffmpeg, Path(scratch), threads=cpu_cores()),
-            every=options.every_for(metric.metric),
-            on_frames=on_frames,
-        )
+        every = options.every_for(metric.metric)
+        means = Means(ffmpeg, Path(scratch), threads=cpu_cores())
+        told: list[str] = []
+        if can_measure(pair.measuring(every)):
+            means = await _with_device(means, settings, told)
+        found = await measure_whole(pair, means, every=every, on_frames=on_frames)
     measuring = found.measuring
     return Verification(
         source=source,
@@ -75,8 +81,24 @@ async def verify(
         notes=(
             *notes_on(measuring.metric, original.color, shown.color),
             *grain_notes(measuring.reference, carries_grain=await carries_grain(output)),
+            *told,
         ),
     )
+
+
+async def _with_device(means: Means, settings: Settings, told: list[str]) -> Means:
+    """`told` gets where it was measured, and why not all of it there. Errors: MissingToolError if
+    the settings name a device that cannot be used."""
+    device = await anyio.to_thread.run_sync(find_device, settings.device)
+    if device.is_cpu:
+        return means
+    told.append(f"VMAF was computed in torch on {device.name}: docs/measuring.md says how exactly.")
+
+    def left(why: str) -> None:
+        told[:1] = [f"{why} So libvmaf measured it."]
+
+    reader = DeviceLumaReader(device, on_fallback=lambda why: told.append(f"{why}."))
+    return replace(means, device=device.name, reader=reader, on_fallback=left)
 
 
 def _made_by_drapto(output: Path, state_dir: Path) -> Manifest | None:

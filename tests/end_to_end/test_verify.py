@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from drapto import CropRect, Drapto, InputError, Metric, Settings, UsageError, Verification
+from drapto.bootstrap import verifying
+from drapto.core.device import Device
+from drapto.core.errors import MissingToolError
 from tests.end_to_end.program import drapto_here
 from tests.media import clips, film
 from tests.media.clips import ffmpeg
@@ -214,6 +217,40 @@ def test_an_ffmpeg_that_cannot_measure_is_exit_code_4(tmp_path: Path) -> None:
 async def test_an_argument_that_is_not_allowed_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"'deinterlace' of verify: .*'bwdif'"):
         await verified(tmp_path / "in.mkv", tmp_path / "out.mkv", deinterlace="yadif")
+
+
+async def test_on_a_device_vmaf_is_that_of_libvmaf_and_the_device_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch's CPU by a name that is not that of the CPU: all of it is real but the engine, in whose
+    place DeviceLumaReader goes on with the frames of the CPU."""
+    pytest.importorskip("vmaf_torch", reason="needs drapto[gpu]")
+    source = clips.silent(tmp_path, frames=24)
+    output = by_another(source, "out.mkv")
+    wanted = await verified(source, output)
+    monkeypatch.setattr(verifying, "find_device", lambda _wanted: Device(name="cpu:0", why="test"))
+    found = await verified(source, output)
+    assert found.quality.mean == pytest.approx(wanted.quality.mean, abs=0.1)
+    assert found.quality.mean != wanted.quality.mean, "it was not computed elsewhere"
+    assert found.notes[0].startswith("VMAF was computed in torch on cpu:0")
+    assert "cpu:0 does not decode" in found.notes[1]
+    neg = await verified(source, output, neg=True)
+    assert neg.model == "vmaf_v0.6.1neg" and neg.notes == ()
+
+    monkeypatch.setattr(verifying, "find_device", lambda _wanted: Device(name="meta:0", why="test"))
+    left = await verified(source, output)
+    assert left.quality == wanted.quality
+    assert "cannot be measured on meta:0" in left.notes[0]
+    assert left.notes[0].endswith("So libvmaf measured it.")
+
+
+async def test_a_device_that_is_named_and_not_there_is_an_error(tmp_path: Path) -> None:
+    source = clips.silent(tmp_path, frames=12)
+    named = Settings(state_dir=tmp_path / "state", device="cuda:77")
+    with pytest.raises(MissingToolError, match="'cuda:77' cannot be used"):
+        await Drapto(named).verify(source, source)
+    # Nothing of this is measured on a device, so none is looked for.
+    assert (await Drapto(named).verify(source, source, metric=Metric.SSIM)).quality.mean == 1
 
 
 def test_the_metric_in_use_for_hdr_is_named_wherever_figures_are(tmp_path: Path) -> None:
