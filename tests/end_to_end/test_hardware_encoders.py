@@ -21,6 +21,7 @@ from tests.end_to_end.disturbing import (
     work_dir,
 )
 from tests.end_to_end.program import drapto_here, events_of
+from tests.media import hdr
 from tests.media.cards import ABSENT, BROKEN, Card
 
 AUTO = ("--encoder", "auto", "--workers", "1")
@@ -140,6 +141,21 @@ def test_a_card_that_fails_in_the_middle_loses_all_of_the_film(
     }
     chosen = [entry["encoder"] for entry in journal if entry["entry"] == "encoder_chosen"]
     assert chosen == ["av1-nvenc", "svt-av1"]
+
+
+def test_colours_arrive_though_the_card_knows_none(
+    output: Path, card: Card, tmp_path: Path
+) -> None:
+    """The stand-in is not told of them; the rows of the manifest compare every tag, the chroma
+    location and the HDR metadata with the source's."""
+    card.is_there("av1_nvenc")
+    source = hdr.hdr10_plus(tmp_path)
+    done = encode_here(source, output, *AUTO, **with_card(card))
+    assert done.code == 0, done.stderr
+    rows = {row.check: row for row in manifest_of(done).rows}
+    assert rows["color_transfer"].actual == "smpte2084"
+    assert rows["color_chroma_location"].actual == "topleft"
+    assert rows["mastering_display"].outcome == "pass"
 
 
 def test_a_source_that_no_encoder_can_do_is_not_put_down_to_the_card(

@@ -24,7 +24,7 @@ ABSENT = "Cannot load libcard.so.1"
 BROKEN = "EncodePicture failed!: generic error (20)"
 
 _PROGRAM = """#!{python}
-import json, os, sys, time
+import json, os, re, sys, time
 from pathlib import Path
 
 FFMPEG, FOLDER = {ffmpeg!r}, Path({folder!r})
@@ -61,6 +61,7 @@ if fault == "hang":
 quality = value("-cq") or float(value("-q:v") or value("-global_quality") or value("-qp_i")) / 4
 crf = round((behaviour["slope"] * float(quality) + behaviour["offset"]) * 4) / 4
 graph = value("-vf").replace("p010le", "yuv420p10le").removesuffix(",hwupload")
+graph = re.sub(",setparams=[^,]*", "", graph)  # cards do not know what colours are
 first, last = argv.index("-c:v"), argv.index("-fps_mode")
 start = argv.index("-init_hw_device") if "-init_hw_device" in argv else None
 told = argv[:first]
@@ -71,6 +72,8 @@ parameters = f"crf={{crf:g}}:lp=1"
 told += ["-c:v", "libsvtav1", "-preset", "12", "-g", value("-g"), "-svtav1-params", parameters]
 if fault == "frame":
     told += ["-frames:v", "5"]
+if "-bsf:v" in argv:
+    told += ["-bsf:v", value("-bsf:v")]
 command = [FFMPEG, *told, "-dolbyvision", "0", *argv[last:]]
 if fault != "frame":
     os.execv(FFMPEG, command)

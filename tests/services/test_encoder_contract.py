@@ -158,7 +158,7 @@ def test_ffmpeg_takes_every_option_of_a_card(
 ) -> None:
     """It reads all options of an encoder before it opens it; without a card that is where it ends,
     with one it encodes."""
-    done = run_on_no_card(name, source, tmp_path / "out.mkv", preset=preset, crf=crf)
+    done = run_on_no_card(name, source, tmp_path / "out.mkv", preset=preset, crf=crf, color=HDR10)
     assert not [word for word in _BAD_OPTION if word in done.stderr], done.stderr
     assert done.returncode == 0 or any(word in done.stderr for word in _NO_CARD), done.stderr
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from drapto.core.color_codes import MATRICES, PRIMARIES, RANGES, TRANSFERS
 from drapto.core.media import ContentLight, DolbyVision, MasteringDisplay
 from drapto.infrastructure.ffmpeg.opening import open_input
 from drapto.infrastructure.ffmpeg.side_data import (
@@ -27,23 +28,6 @@ FRAMES_LOOKED_AT = 3
 # A stream cut at a random place shows nothing before its next key frame, 10 s at most in
 # broadcast and disc formats: 600 packets at 60 fps. Beyond that the frames stay unknown.
 PACKETS_LOOKED_AT = 600
-
-# ITU-T H.273 code points by ffmpeg's names (libavutil/pixdesc.c). 2 is 'unspecified'.
-PRIMARIES = {
-    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film",
-    9: "bt2020", 10: "smpte428", 11: "smpte431", 12: "smpte432", 22: "ebu3213",
-}  # fmt: skip
-TRANSFERS = {
-    1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte240m", 8: "linear",
-    9: "log100", 10: "log316", 11: "iec61966-2-4", 12: "bt1361e", 13: "iec61966-2-1",
-    14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084", 17: "smpte428", 18: "arib-std-b67",
-}  # fmt: skip
-MATRICES = {
-    0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco",
-    9: "bt2020nc", 10: "bt2020c", 11: "smpte2085", 12: "chroma-derived-nc",
-    13: "chroma-derived-c", 14: "ictcp", 15: "ipt-c2", 16: "ycgco-re", 17: "ycgco-ro",
-}  # fmt: skip
-RANGES = {1: "tv", 2: "pc"}
 
 
 @dataclass(frozen=True)

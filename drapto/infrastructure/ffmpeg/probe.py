@@ -20,20 +20,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from drapto.core.color_codes import MATRICES, PRIMARIES, RANGES, TRANSFERS
 from drapto.core.errors import InputError
 from drapto.core.media import Attachment, ColorInfo, MediaInfo, Track, TrackKind
 from drapto.core.opening import MAX_PIXELS
 from drapto.core.words import count
 from drapto.infrastructure.ffmpeg.asking import ask_program
 from drapto.infrastructure.ffmpeg.chapters import read_chapters
-from drapto.infrastructure.ffmpeg.first_frames import (
-    MATRICES,
-    PRIMARIES,
-    RANGES,
-    TRANSFERS,
-    FirstFrames,
-    look_at_first_frames,
-)
+from drapto.infrastructure.ffmpeg.first_frames import FirstFrames, look_at_first_frames
 from drapto.infrastructure.ffmpeg.matroska import read_matroska
 from drapto.infrastructure.ffmpeg.opening import ELEMENTARY_FORMATS, open_input
 from drapto.infrastructure.ffmpeg.side_data import StreamFacts

@@ -12,9 +12,9 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
+from drapto.core.color_codes import MATRICES, PRIMARIES, RANGES, TRANSFERS
 from drapto.core.facts import DecodedFacts, PictureForm, TrackFacts
 from drapto.core.media import Track, TrackKind
-from drapto.infrastructure.ffmpeg.first_frames import MATRICES, PRIMARIES, RANGES, TRANSFERS
 
 if TYPE_CHECKING:
     from av.stream import Stream

@@ -9,7 +9,11 @@ What all of them are told, whatever they could do besides:
 - 10 bit, as svt-av1: less banding and drift, from 8-bit sources, too;
 - no B-frames: every packet shows one frame, in the order it is stored, whatever a driver makes of
   reordering. That costs some bytes, and nothing can go wrong where segments are joined;
-- a key frame at the start and every `keyint` frames, nowhere else, and none that refers back.
+- a key frame at the start and every `keyint` frames, nowhere else, and none that refers back;
+- no shape of pixels: NVENC would put a size for display into the stream, where only the container
+  has one with the other encoders.
+
+The colour tags are written into the finished stream by ffmpeg, so that no driver has to know them.
 
 Everything a card can do wrong is found out by use: `services/encoding/choosing.py`.
 
@@ -21,8 +25,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from drapto.core.color_codes import MATRICES, PRIMARIES, TRANSFERS
+from drapto.core.media import ColorInfo
 from drapto.core.segments import SegmentTask, VideoSettings
 from drapto.services.encoding.command import (
+    encoded_color,
     filter_graph,
     input_arguments,
     number,
@@ -68,11 +75,45 @@ class HardwareEncoder:
         return [
             *self.before,
             *input_arguments(task),
-            *("-vf", filter_graph(task, PIXEL_FORMAT) + self.upload),
+            *("-vf", f"{filter_graph(task, PIXEL_FORMAT)},setsar=1{self.upload}"),
             *("-c:v", self.ffmpeg_encoder, *self.options(settings)),
             *("-g", str(settings.keyint), "-bf", "0"),
+            *_tags(self.codec, encoded_color(settings.color)),
             *output_arguments(task),
         ]
+
+
+_BY_NAME = [
+    {name: number for number, name in codes.items()} for codes in (PRIMARIES, TRANSFERS, MATRICES)
+]
+# How each of ffmpeg's filters calls them: primaries, transfer, matrix; range; chroma location.
+_FILTERS = {
+    "av1": (
+        "av1_metadata",
+        ("color_primaries", "transfer_characteristics", "matrix_coefficients"),
+        ("color_range", {"tv": 0, "pc": 1}),
+        ("chroma_sample_position", {"left": 1, "topleft": 2}),
+    ),
+    "hevc": (
+        "hevc_metadata",
+        ("colour_primaries", "transfer_characteristics", "matrix_coefficients"),
+        ("video_full_range_flag", {"tv": 0, "pc": 1}),
+        ("chroma_sample_loc_type", {"left": 0, "center": 1, "topleft": 2}),
+    ),
+}
+
+
+def _tags(codec: str, color: ColorInfo) -> list[str]:
+    """Nothing where nothing is known."""
+    name, tags, (range_tag, ranges), (location_tag, locations) = _FILTERS[codec]
+    known = (color.primaries, color.transfer, color.matrix)
+    told = {
+        tag: codes.get(value or "") for tag, value, codes in zip(tags, known, _BY_NAME, strict=True)
+    }
+    told[range_tag] = ranges.get(color.range or "")
+    told[location_tag] = locations.get(color.chroma_location or "")
+    given = ":".join(f"{tag}={number}" for tag, number in told.items() if number is not None)
+    return ["-bsf:v", f"{name}={given}"] if given else []
 
 
 def quantizer_index(crf: float) -> int:
