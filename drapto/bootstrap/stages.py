@@ -69,7 +69,10 @@ def new_stages(
 def new_encoding(
     settings: Settings, binary: FfmpegBinary, resources: ResourceManager
 ) -> ParallelEncoding:
-    return ParallelEncoding(_executor(settings, binary), MeasuredSlots(resources))
+    def on_card(task: SegmentTask) -> bool:
+        return encoder_named(task.settings.encoder).needs_device
+
+    return ParallelEncoding(_executor(settings, binary), MeasuredSlots(resources, on_card=on_card))
 
 
 def legacy_stages(
