@@ -61,14 +61,18 @@ _ENCRYPTED_BITS_PER_BYTE = 7.99
 
 
 def open_input(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
-    """Open a file for demuxing. The caller closes it. `hwaccel`: the device that is to decode.
-    Errors: InputError."""
+    """Open a file for demuxing. The caller closes it. Errors: InputError.
+
+    With `hwaccel`, the device that is to decode, also those of FFmpeg: it is the device that fails.
+    """
     import av
 
     head = check_input(path)
     try:
         return open_container(path, hwaccel)
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        if hwaccel is not None:
+            raise
         if isinstance(error, PermissionError):
             raise InputError(f"{path} cannot be read: permission denied.") from error
         raise refusal(path, head, _detail(error)) from error

@@ -20,14 +20,15 @@ from drapto.infrastructure.ffmpeg.frames import build_index
 from drapto.infrastructure.ffmpeg.probe import main_video, probe_file
 from drapto.infrastructure.gpu.luma import DeviceLumaReader
 
-# What sources mostly are, and encoders of PyAV that make them.
+# What sources mostly are, and encoders of PyAV that make them. AV1 is not among them: PyAV decodes
+# it by dav1d, which knows no device.
 TRIED = (
     ("h264", "libx264", "yuv420p"),
     ("hevc", "libx265", "yuv420p"),
     ("hevc", "libx265", "yuv420p10le"),
     ("vp9", "libvpx-vp9", "yuv420p"),
-    ("av1", "libsvtav1", "yuv420p10le"),
 )
+_QUIET = {"libx265": {"x265-params": "log-level=none"}}
 _FRAMES, _WIDTH, _HEIGHT = 12, 320, 192  # NVDEC refuses less than 128 to a side in some codecs
 
 
@@ -56,6 +57,7 @@ def _write(clip: Path, encoder: str, pixel_format: str) -> None:
     with av.open(str(clip), "w") as container:
         stream: Any = container.add_stream(encoder, rate=Fraction(24))
         stream.width, stream.height, stream.pix_fmt = _WIDTH, _HEIGHT, pixel_format
+        stream.options = _QUIET.get(encoder, {})
         for number in range(_FRAMES):
             moved = np.roll(picture, 5 * number, axis=1)
             frame = av.VideoFrame.from_ndarray(moved, format="gray8").reformat(format=pixel_format)

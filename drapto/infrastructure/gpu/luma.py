@@ -58,8 +58,10 @@ class DeviceLumaReader:
             why = "" if given == len(video.coded) else "it gave another number of frames"
         except UnfitFrameError as error:
             why = str(error)
-        except (av.error.FFmpegError, InputError, RuntimeError, NotImplementedError) as error:
-            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        except (av.error.FFmpegError, OSError) as error:
+            why = f"its decoder cannot be used ({error.strerror or type(error).__name__})"
+        except (InputError, RuntimeError, ValueError) as error:
+            why = (str(error) or type(error).__name__).splitlines()[0]
         if why:
             self._on_fallback(f"{self._device.name} does not decode {video.origin.path}: {why}")
             yield from islice(self._host.frames(video, max_height=max_height), given, None)

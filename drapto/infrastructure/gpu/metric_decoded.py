@@ -65,7 +65,8 @@ async def decoded_scores(
                 continue
             vmaf.add(*(_stacked(vmaf, side) for side in zip(*batch, strict=True)))
             done, batch = done + len(batch), []
-            anyio.from_thread.run_sync(on_frames, done)  # and ends here when nobody waits
+            anyio.from_thread.run_sync(on_frames, done)
+            anyio.from_thread.check_cancelled()
         return vmaf.scores()
 
     return await anyio.to_thread.run_sync(work)

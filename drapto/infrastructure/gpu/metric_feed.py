@@ -57,6 +57,7 @@ class LumaFeed:
         self._batch: npt.NDArray[np.uint8] = np.empty((frames, 2 * self._height, width), np.uint8)
         self._pipe = directory / _PIPE
         self._ended = threading.Event()
+        self._given_up = threading.Event()
 
     async def scores(self, run: Callable[[], Awaitable[object]]) -> list[float]:
         """Of the frames that `run` writes. Errors: its own; ResourceError of the device."""
@@ -70,8 +71,10 @@ class LumaFeed:
                     group.start_soon(anyio.to_thread.run_sync, self._take, pipe)
                     try:
                         await run()
-                    finally:
-                        self._ended.set()
+                    except BaseException:
+                        self._given_up.set()
+                        raise
+                    self._ended.set()
         finally:
             os.close(pipe)
         return await anyio.to_thread.run_sync(self._vmaf.scores)
@@ -80,18 +83,18 @@ class LumaFeed:
         """Hand on what comes until ffmpeg has ended and the pipe is empty."""
         room = self._batch.reshape(-1).data
         filled = 0
-        while True:
+        while not self._given_up.is_set():
             last = self._ended.is_set()  # asked before reading, or its last bytes would be missed
             try:
                 filled += os.readv(pipe, [room[filled:]])
             except BlockingIOError:
                 if last:
-                    break
+                    self._hand_on(filled // self._batch[0].size)
+                    return
                 select.select([pipe], [], [], _LOOK_S)
             if filled == len(room):
                 self._hand_on(len(self._batch))
                 filled = 0
-        self._hand_on(filled // self._batch[0].size)
 
     def _hand_on(self, frames: int) -> None:
         whole = self._batch[:frames]
