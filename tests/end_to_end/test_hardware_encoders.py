@@ -143,6 +143,23 @@ def test_a_card_that_fails_in_the_middle_loses_all_of_the_film(
     assert chosen == ["av1-nvenc", "svt-av1"]
 
 
+def test_a_card_that_fails_while_the_film_is_still_being_analysed_is_replaced_in_the_end(
+    film: Path, output: Path, card: Card
+) -> None:
+    """Short segments are encoded before the analysis is done."""
+    card.fails("av1_nvenc", "frame", after=1)
+    short = {**with_card(card), "DRAPTO_MAX_SEGMENT_S": "1.5"}
+    done = encode_here(film, output, *AUTO, **short)
+    assert done.code == 0, done.stderr
+    began = [event.get("stage") or event["event"] for event in done.events]
+    assert began.index("encoding") < began.index("plan_ready")
+    assert [event["encoder"] for event in settled(done)] == ["av1-nvenc", "svt-av1"]
+    encoders = {event["encoder"] for event in done.events if event["event"] == "plan_ready"}
+    assert encoders == {"av1-nvenc", "svt-av1"}
+    assert manifest_of(done).settings.encoder == "svt-av1"
+    assert done.result["resumed_segments"] == 0
+
+
 def test_colours_arrive_though_the_card_knows_none(
     output: Path, card: Card, tmp_path: Path
 ) -> None:

@@ -206,4 +206,4 @@ def test_legacy_encoding_keeps_its_own_aim(film: Path, tmp_path: Path) -> None:
                   "--target-vmaf", "90", "--route", "encoding=legacy",
                   DRAPTO_STATE_DIR=str(tmp_path / "state"))  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "only Drapto's own encoding with svt-av1" in done.stdout + done.stderr
+    assert "only Drapto's own AV1 encoders" in done.stdout + done.stderr
