@@ -28,6 +28,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,16 +105,16 @@ def looked_at(seen: Iterator[tuple[Picture, Planes]]) -> Iterator[LumaFrame]:
             luma=planes.luma,
             full=planes.full,
             bit_depth=planes.bit_depth,
-            shape=PictureShape(
-                width=frame.width,
-                height=frame.height,
-                pixel_aspect=picture.pixel_aspect,
-                bit_depth=planes.bit_depth,
-            ),
+            shape=_shape(frame.width, frame.height, picture.pixel_aspect, planes.bit_depth),
             interlaced=frame.interlaced_frame,
             top_field_first=frame.interlaced_frame and orders.top_first(frame),
             damaged=picture.damaged,
         )
+
+
+@lru_cache(maxsize=16)  # one check for a film, not one for a frame
+def _shape(width: int, height: int, pixel_aspect: Fraction, bit_depth: int) -> PictureShape:
+    return PictureShape(width=width, height=height, pixel_aspect=pixel_aspect, bit_depth=bit_depth)
 
 
 def _host_planes(
