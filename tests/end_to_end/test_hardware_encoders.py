@@ -290,3 +290,14 @@ def test_a_card_is_steered_to_a_target_though_its_crf_means_something_else(
     assert len({segment.crf for segment in manifest.segments}) > 1
     (learnt,) = (state / "films").iterdir()
     assert json.loads(learnt.read_text())["encoder"] == "av1-nvenc"
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("encoder", ["av1-nvenc", "hevc-nvenc"])
+def test_a_real_card_encodes_a_film(film: Path, output: Path, encoder: str) -> None:
+    """The manifest has compared every frame's time, the pictures and the tags."""
+    done = encode_here(film, output, "--encoder", encoder)
+    if done.code == 4:
+        pytest.skip(done.events[-1]["message"])
+    assert done.code == 0, done.stderr
+    assert manifest_of(done).settings.encoder == encoder
