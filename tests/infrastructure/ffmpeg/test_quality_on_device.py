@@ -131,12 +131,19 @@ async def test_a_device_that_is_too_slow_ends_at_the_deadline(
     film: Path, encode: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metric_feed, "BATCH_PIXELS", 1)
-    monkeypatch.setattr(metric_feed.TorchVmaf, "add", lambda *_frames: time.sleep(0.2))
+    added: list[object] = []
+
+    def add(*frames: object) -> None:
+        added.append(frames)
+        time.sleep(0.5)
+
+    monkeypatch.setattr(metric_feed.TorchVmaf, "add", add)
     means = Means(FFMPEG, tmp_path, device="cpu", on_fallback=pytest.fail)
     pair = await paired(film, encode, tmp_path)
     with pytest.raises(ProcessFailedError, match="ran past its deadline"):
         await measure_whole(pair, replace(means, ends_at=anyio.current_time()))
     assert not list(tmp_path.iterdir())
+    assert len(added) < FRAMES, "the rest is not computed"
 
 
 async def test_frames_that_cannot_be_decoded_are_missed_on_a_device_as_well(

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import anyio
 import numpy as np
 import pytest
 
@@ -106,6 +107,22 @@ async def test_decoded_frames_score_what_the_frames_of_ffmpeg_score(
     assert got.values == pytest.approx(wanted.values, abs=0.01)
     assert np.ptp(wanted.values) > 3, "frames that are all alike would prove no order"
     assert seen == [7, 14, 21, 24]
+
+
+async def test_it_ends_when_nobody_waits(
+    film: Path, encode: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metric_decoded, "BATCH_PIXELS", 7 * CROP.width * CROP.height)
+    pair, seen = await paired(film, encode, tmp_path), []
+    means = Means(FFMPEG, tmp_path, device="cpu", reader=WithoutEngine())
+    with anyio.CancelScope() as scope:
+
+        def first(done: int) -> None:
+            seen.append(done)
+            scope.cancel()
+
+        await measure_whole(pair, means, on_frames=first)
+    assert scope.cancelled_caught and seen == [7]
 
 
 class OneTooFew:
