@@ -217,6 +217,21 @@ def test_every_metric_is_named_with_its_unit(
     assert "The only segment" in text
 
 
+def test_how_many_frames_were_measured_is_counted_not_concluded() -> None:
+    """Of a short film every frame may be measured where the setting says every fifth."""
+    manifest = film_manifest()
+    assert manifest.quality is not None
+    measured = manifest.quality.film.measured
+    frames = sum(segment.frames for segment in manifest.segments)
+    assert f"vmaf_v0.6.1, {measured} of {frames} frames" in words(
+        render_film_page(report_on(manifest))
+    )
+    whole = manifest.quality.film.model_copy(update={"measured": frames})
+    all_of_it = manifest.quality.model_copy(update={"film": whole})
+    text = words(render_film_page(report_on(film_manifest(quality=all_of_it))))
+    assert "vmaf_v0.6.1." in text or "vmaf_v0.6.1;" in text
+
+
 def test_film_measured_in_part_has_no_line_but_its_worst_segments() -> None:
     first, *others = measured_segments(12)
     film = film_manifest(segments=(first.model_copy(update={"quality": None}), *others))
