@@ -15,6 +15,7 @@ from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
 from drapto.services.candidate import run_candidate
+from drapto.services.reporting import Everyone
 from tests.media import film
 from tests.shadow_examples import shadow_task
 
@@ -52,7 +53,7 @@ async def test_segmentation_beside_a_telecined_film_takes_its_frames_as_they_wer
     found = await run_candidate(
         task,
         replace(workshop, reader=OnlyOnce()),
-        new_stages(settings, binary, resources),
+        new_stages(settings, binary, resources, Everyone(())),
         tmp_path,
     )
     await resources.close()
