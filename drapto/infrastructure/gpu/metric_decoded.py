@@ -24,7 +24,7 @@ from drapto.core.errors import ResourceError
 from drapto.core.interfaces import LumaReader
 from drapto.infrastructure.ffmpeg.footage import Footage, Signal
 from drapto.infrastructure.gpu.metric_feed import BATCH_PIXELS
-from drapto.infrastructure.gpu.metric_vmaf import TorchVmaf
+from drapto.infrastructure.gpu.metric_vmaf import TorchVmaf, errors_of
 
 # What libswscale adds before it cuts 10 bits to 8: rows and columns in turn (the ordered dither of
 # libswscale/output.c; held together with the ffmpeg in use by a test).
@@ -55,6 +55,11 @@ async def decoded_scores(
     index of a side lists; InputError."""
 
     def work() -> list[float]:
+        # Pictures are cut out, made 8-bit and joined on the device before VMAF gets them.
+        with errors_of(vmaf.device):
+            return measured()
+
+    def measured() -> list[float]:
         pairs = zip(_pictures(reader, encoded), _pictures(reader, original), strict=True)
         width, height = encoded.picture
         size = max(1, BATCH_PIXELS // (width * height))

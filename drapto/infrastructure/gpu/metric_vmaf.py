@@ -130,16 +130,23 @@ class TorchVmaf:
         bits of mantissa leave the squares of VIF off by up to 8, where its threshold is 2."""
         torch = self._torch
         exactly = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
-        try:
-            with torch.inference_mode(), exactly:
-                yield
-        except torch.OutOfMemoryError as error:
-            raise _NotEnoughError(
-                f"VMAF cannot be measured on {self.device}: its memory is full ({error})."
-            ) from error
-        # What torch says of a device; of one that it was not built for, by an assertion.
-        except (RuntimeError, AssertionError) as error:
-            raise ResourceError(f"VMAF cannot be measured on {self.device}: {error}.") from error
+        with errors_of(self.device), torch.inference_mode(), exactly:
+            yield
+
+
+@contextmanager
+def errors_of(device: str) -> Iterator[None]:
+    """What torch says of a device, wherever it was asked for something, as a ResourceError."""
+    torch, _package = _packages()
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise _NotEnoughError(
+            f"VMAF cannot be measured on {device}: its memory is full ({error})."
+        ) from error
+    # Of a device that it was not built for it says it by an assertion.
+    except (RuntimeError, AssertionError) as error:
+        raise ResourceError(f"VMAF cannot be measured on {device}: {error}.") from error
 
 
 class _NotEnoughError(ResourceError):

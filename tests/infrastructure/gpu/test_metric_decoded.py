@@ -157,6 +157,50 @@ async def test_other_frames_than_those_of_the_index_are_left_to_libvmaf(
     assert len(why) == 1 and said in why[0]
 
 
+class FailingDevice:
+    """Reads frames that lie on a device; the sixth of a film no longer can be had from there."""
+
+    def frames(self, video: SourceVideo, *, max_height: int) -> Iterator[LumaFrame]:
+        for frame in WithoutEngine().frames(video, max_height=max_height):
+            yield replace(frame, full=_Lost()) if frame.number == 5 else frame
+
+
+class _Lost:
+    def tensor(self) -> Any:
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+
+def full(*_picture: object) -> Any:
+    raise torch.OutOfMemoryError("CUDA out of memory.")
+
+
+@pytest.mark.parametrize(
+    ("reader", "step", "said"),
+    [
+        (FailingDevice(), None, "unspecified launch failure"),
+        (WithoutEngine(), "eight_bit", "its memory is full"),
+        (WithoutEngine(), "_stacked", "its memory is full"),
+    ],
+)
+async def test_a_device_that_fails_before_it_computes_is_left_for_libvmaf(
+    reader: LumaReader,
+    step: str | None,
+    said: str,
+    film: Path,
+    encode: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A device whose memory is full cannot be had here."""
+    if step is not None:
+        monkeypatch.setattr(metric_decoded, step, full)
+    pair, why = await paired(film, encode, tmp_path), []
+    means = Means(FFMPEG, tmp_path)
+    failing = replace(means, device="cpu", reader=reader, on_fallback=why.append)
+    assert await measure_whole(pair, failing) == await measure_whole(pair, means)
+    assert len(why) == 1 and "VMAF cannot be measured on cpu" in why[0] and said in why[0]
+
+
 @pytest.mark.parametrize(
     "change",
     [
