@@ -19,6 +19,7 @@ import os
 import select
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -65,7 +66,8 @@ class LumaFeed:
         # Both ways, so that neither side waits for the other to open it.
         pipe = os.open(self._pipe, os.O_RDWR | os.O_NONBLOCK)
         try:
-            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+            with suppress(OSError):  # a user with many pipes may have no larger one; it is slower
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
             with one_error():
                 async with anyio.create_task_group() as group:
                     group.start_soon(anyio.to_thread.run_sync, self._take, pipe)

@@ -72,6 +72,17 @@ async def test_a_cropped_ten_bit_encode_has_the_scores_of_libvmaf(
     assert not list(tmp_path.iterdir())
 
 
+async def test_a_user_who_may_have_no_larger_pipe_measures_through_a_small_one(
+    film: Path, encode: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = await paired(film, encode, tmp_path)
+    means = Means(FFMPEG, tmp_path, device="cpu", on_fallback=pytest.fail)
+    wanted = await measure_whole(pair, means)
+    too_large = (1 << 31) + 1  # refused to anybody, as the size is to a user with many pipes
+    monkeypatch.setattr(metric_feed, "_PIPE_BYTES", too_large)
+    assert (await measure_whole(pair, means)).values == pytest.approx(wanted.values, abs=0.01)
+
+
 async def test_a_stretch_is_the_same_frames_on_a_device(
     film: Path, encode: Path, tmp_path: Path
 ) -> None:
