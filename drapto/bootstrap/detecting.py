@@ -8,6 +8,7 @@ from drapto.core.device import Device
 from drapto.core.events import DeviceFallback
 from drapto.core.interfaces import DetectionService, EventSink
 from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
+from drapto.infrastructure.gpu.detection import DetectionParts, DeviceDetection
 from drapto.infrastructure.gpu.device import find_device
 from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
@@ -18,29 +19,33 @@ from drapto.services.detection.service import BATCH, StreamingDetection
 def make_detection(
     settings: Settings, resources: ResourceManager, sink: EventSink
 ) -> DetectionService:
-    """`sink` hears where a device is left for the CPU. Errors: MissingToolError if the settings
-    name a device that is not there."""
-    device = find_device(settings.device)
-    if device.is_cpu:
-        return StreamingDetection(PyAvLumaReader(), NumpyBackend())
-    return _on_device(device, resources, sink)
+    """The device is looked for when the first film is analysed. `sink` hears where it is left."""
 
+    def told(device: str, work: str, reason: str) -> None:
+        sink.emit(DeviceFallback(device=device, work=work, reason=reason))
 
-def _on_device(device: Device, resources: ResourceManager, sink: EventSink) -> DetectionService:
-    from drapto.infrastructure.gpu.detection import SharedDevice
-    from drapto.infrastructure.gpu.features import TorchBackend
-    from drapto.infrastructure.gpu.luma import DeviceLumaReader
+    def on_device(device: Device) -> DetectionService:
+        import torch
 
-    def told(work: str) -> Callable[[str], None]:
-        return lambda reason: sink.emit(
-            DeviceFallback(device=device.name, work=work, reason=reason)
-        )
+        from drapto.infrastructure.gpu.features import TorchBackend
+        from drapto.infrastructure.gpu.luma import DeviceLumaReader
 
-    def analysis() -> DetectionService:
-        """A backend that has left the device stays away from it: so each film has its own."""
+        def of(work: str) -> Callable[[str], None]:
+            return lambda reason: told(device.name, work, reason)
+
+        torch.cuda.empty_cache()  # of the film before: it would be counted as somebody else's
+        # A backend that has left the device stays away from it: so each film has its own.
         return StreamingDetection(
-            DeviceLumaReader(device, on_fallback=told("decoding")),
-            TorchBackend(device.name, host=NumpyBackend(), on_fallback=told("features")),
+            DeviceLumaReader(device, on_fallback=of("decoding")),
+            TorchBackend(device.name, host=NumpyBackend(), on_fallback=of("features")),
         )
 
-    return SharedDevice(analysis, device, resources, batch=BATCH)
+    parts = DetectionParts(
+        find=lambda: find_device(settings.device),
+        on_device=on_device,
+        on_cpu=StreamingDetection(PyAvLumaReader(), NumpyBackend()),
+        batch=BATCH,
+    )
+    return DeviceDetection(
+        parts, resources, on_fallback=lambda device, why: told(device, "detection", why)
+    )

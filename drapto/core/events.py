@@ -149,7 +149,8 @@ class StageServed(Value):
 class DeviceFallback(Value):
     """The CPU goes on with what a device could not do, once for each film; the result is the same.
 
-    `work`: 'features' or 'decoding'. Of no job: several may share a device.
+    `work`: 'features', 'decoding', or 'detection': all of it was done again. Of no job: several may
+    share a device.
     """
 
     event: Literal["device_fallback"] = "device_fallback"

@@ -88,7 +88,7 @@ class Metrics:
             ["work"],
             registry=registry,
         )
-        for work in ("features", "decoding"):
+        for work in ("features", "decoding", "detection"):
             self._device_fallbacks.labels(work)
         self._leaks = Counter(
             "drapto_leaks", "Resources still held after a job", ["kind"], registry=registry

@@ -5,8 +5,8 @@
         …
 
 Promised: nobody holds one thing while waiting for another, so nobody deadlocks; requests are
-granted in the order they came, so a large one is not starved by small ones; a cancelled request
-leaves nothing behind. What workers were measured to take replaces the estimate.
+granted in the order they came, so a large one is not starved by small ones that want the same; a
+cancelled request leaves nothing behind. What workers were measured to take replaces the estimate.
 
 Contract test: tests/infrastructure/test_resources.py.
 """
@@ -56,6 +56,11 @@ class _Amount:
     device_bytes: int = 0
     decoders: int = 0
     encoders: int = 0
+
+    @property
+    def kinds(self) -> set[int]:
+        """Which fields it asks something of."""
+        return {place for place, amount in enumerate(astuple(self)) if amount}
 
     def plus(self, other: _Amount, sign: int = 1) -> _Amount:
         pairs = zip(astuple(self), astuple(other), strict=True)
@@ -158,16 +163,20 @@ class ResourceManager:
             raise
 
     def _admit(self) -> None:
-        """Grant from the head of the queue for as long as the head fits."""
-        while self._queue:
-            wanted = self._in_use.plus(self._queue[0].amount)
-            if not wanted.fits(self._capacity):
-                return
-            self._in_use = wanted
-            self._peak = self._peak.highest(wanted)
-            self._holders += 1
-            self._granted += 1
-            self._queue.popleft().granted.set()
+        """Grant in order. Whoever does not fit holds back those behind that want what it wants, and
+        no others: who waits for a device does not keep encoders from idle cores."""
+        awaited: set[int] = set()
+        for waiter in list(self._queue):
+            wanted = self._in_use.plus(waiter.amount)
+            if awaited.isdisjoint(waiter.amount.kinds) and wanted.fits(self._capacity):
+                self._in_use = wanted
+                self._peak = self._peak.highest(wanted)
+                self._holders += 1
+                self._granted += 1
+                self._queue.remove(waiter)
+                waiter.granted.set()
+            else:
+                awaited |= waiter.amount.kinds
 
     def _give_back(self, amount: _Amount) -> None:
         self._in_use = self._in_use.plus(amount, -1)

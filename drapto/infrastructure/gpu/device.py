@@ -48,9 +48,12 @@ def _cuda(number: int) -> Device:
         raise _NoDeviceError("there is no NVIDIA driver here", "Install the driver of the device.")
     try:
         import torch
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         why = "torch, which computes on it, is not installed"
         raise _NoDeviceError(why, f"Install it: {_EXTRA}.") from error
+    except (ImportError, OSError) as error:  # one of its libraries cannot be loaded
+        why = f"torch cannot be loaded ({str(error).splitlines()[0]})"
+        raise _NoDeviceError(why, f"Install it anew: {_EXTRA}.") from error
     if torch.version.cuda is None:
         raise _NoDeviceError(
             f"torch {torch.__version__} is built without CUDA",

@@ -8,7 +8,7 @@ crop.
 
 Promised where a device runs out of memory: the batch is halved as often as it takes; where not even
 one frame fits, `host` does it from then on, `on_fallback` hears why, once, and the numbers stay
-what they are. Whatever else torch says of a device ends there as well.
+what they are. Whatever else torch says of a device is an error: nothing of it can be trusted then.
 
     backend = TorchBackend("cuda:0", host=NumpyBackend(), on_fallback=print)
     features = backend.luma(batch, previous=None)   # NumPy arrays in and out
@@ -75,8 +75,6 @@ class TorchBackend:
         except torch.OutOfMemoryError as error:
             if len(batch) == 1:
                 return self._leave(error).luma(batch, previous)
-        except RuntimeError as error:
-            return self._leave(error).luma(batch, previous)
         half = len(batch) // 2
         first = self.luma(batch[:half], previous)
         return first.joined(self.luma(batch[half:], batch[half - 1]))
@@ -100,11 +98,13 @@ class TorchBackend:
         )
 
     def _on_either(self, work: Callable[[], T], on_host: Callable[[FeatureBackend], T]) -> T:
+        import torch
+
         if self._left is not None:
             return on_host(self._left)
         try:
             return work()
-        except RuntimeError as error:  # OutOfMemoryError is one
+        except torch.OutOfMemoryError as error:
             return on_host(self._leave(error))
 
     def _leave(self, error: RuntimeError) -> FeatureBackend:

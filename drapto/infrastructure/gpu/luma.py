@@ -1,17 +1,21 @@
 """Frames decoded by a device's own engine (NVDEC) and reduced there: a `LumaReader`.
 
-`DeviceLumaReader` promises the frames of `PyAvLumaReader`, whatever the device does. Before the
-first is given out, both decode the beginning, and what the device made of it has to be equal bit
-for bit. Where it is not, where the engine cannot decode this stream, or gives a frame that only
-the CPU can tell about (damaged, interlaced, of another size), the CPU goes on from that frame,
-and `on_fallback` hears why. Streams whose packets are known to be damaged are the CPU's from the
-start: it alone counts pictures that could not be decoded without errors.
+`DeviceLumaReader` promises no other frames than those of the index. Before the first is given out,
+both the device and the CPU decode the beginning, and what the device made of it has to be equal
+bit for bit; else the CPU gives all of them, and `on_fallback` hears why. So it does for streams
+that the engine cannot decode, and for those whose packets are known to be damaged: it alone counts
+pictures that could not be decoded without errors. After that a frame that only the CPU can tell
+about (damaged, interlaced, of another size, not the one that the index has there) is an error, and
+whoever takes the frames begins anew without the device.
+
+A decoder in hardware covers damage inside a picture up and does not tell of it.
 
     reader = DeviceLumaReader(Device(name="cuda:0", why="it computes"), on_fallback=print)
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
 
@@ -42,32 +46,24 @@ class DeviceLumaReader:
         self._on_fallback = on_fallback or (lambda _why: None)
 
     def frames(self, video: SourceVideo, *, max_height: int) -> Iterator[LumaFrame]:
-        """Every decoded frame. Raises InputError if the CPU cannot decode the file either."""
-        import av
-
-        given = 0
+        """Every decoded frame. Errors: InputError if the CPU decodes them and cannot open the
+        file; RuntimeError, of which UnfitFrameError is one, and those of FFmpeg if the device
+        fails after the first frame was given out."""
         try:
-            if video.doubtful:
-                raise UnfitFrameError("some of its packets are damaged")
             frames = self._on_device(video, max_height)
-            beginning = list(islice(frames, COMPARED))
+            beginning = deque(islice(frames, COMPARED))
             self._compare(video, beginning, max_height)
-            for frame in chain(beginning, frames):
-                yield frame
-                given += 1
-            why = "" if given == len(video.coded) else "it gave another number of frames"
-        except UnfitFrameError as error:
-            why = str(error)
-        except (av.error.FFmpegError, OSError) as error:
-            why = f"its decoder cannot be used ({error.strerror or type(error).__name__})"
-        except (InputError, RuntimeError, ValueError) as error:
-            why = (str(error) or type(error).__name__).splitlines()[0]
-        if why:
+        except (RuntimeError, OSError, ValueError, InputError) as error:
+            why = _brief(error)
             self._on_fallback(f"{self._device.name} does not decode {video.origin.path}: {why}")
-            yield from islice(self._host.frames(video, max_height=max_height), given, None)
+            yield from self._host.frames(video, max_height=max_height)
+            return
+        yield from _as_listed(video, chain(_popped(beginning), frames))
 
     def _on_device(self, video: SourceVideo, max_height: int) -> Iterator[LumaFrame]:
         """By the engine alone. Errors: UnfitFrameError, and those of FFmpeg, PyAV and torch."""
+        if video.doubtful:
+            raise UnfitFrameError("some of its packets are damaged")
         pictures = _whole(self._pictures(video))
         return looked_at(device_planes(pictures, track_size(video), max_height))
 
@@ -85,11 +81,36 @@ class DeviceLumaReader:
                 raise UnfitFrameError("its engine has no decoder for this stream")
             yield picture
 
-    def _compare(self, video: SourceVideo, beginning: list[LumaFrame], max_height: int) -> None:
+    def _compare(self, video: SourceVideo, beginning: deque[LumaFrame], max_height: int) -> None:
         theirs = self._host.frames(video, max_height=max_height)
         for ours, other in zip(beginning, islice(theirs, COMPARED), strict=False):
             if ours.pts != other.pts or not np.array_equal(ours.luma, other.luma):
                 raise UnfitFrameError(f"its frame {other.number} is not that of the CPU")
+
+
+def _popped(frames: deque[LumaFrame]) -> Iterator[LumaFrame]:
+    """Each held no longer than it takes: they lie in the memory of the device."""
+    while frames:
+        yield frames.popleft()
+
+
+def _as_listed(video: SourceVideo, frames: Iterator[LumaFrame]) -> Iterator[LumaFrame]:
+    """The frames, if they are those of the index. Where it is the index that is wrong, the CPU has
+    to say so."""
+    expected = video.coded.pts
+    number = -1
+    for number, frame in enumerate(frames):
+        if number >= len(expected) or frame.pts != int(expected[number]):
+            raise UnfitFrameError(f"frame {number} is not the one that the index has there")
+        yield frame
+    if number + 1 != len(expected):
+        raise UnfitFrameError(f"it ended after {number + 1} of {len(expected)} frames")
+
+
+def _brief(error: Exception) -> str:
+    if isinstance(error, OSError):  # of FFmpeg: it quotes numbers and addresses
+        return f"its decoder cannot be used ({error.strerror or type(error).__name__})"
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _whole(pictures: Iterator[Picture]) -> Iterator[Picture]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 AHEAD = 8  # frames held on the device: more gains little, and a decoder's surfaces are few
 
 
-class UnfitFrameError(Exception):
+class UnfitFrameError(RuntimeError):
     """A frame that has to be looked at on the CPU, and why."""
 
 

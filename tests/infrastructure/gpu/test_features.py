@@ -88,30 +88,21 @@ def test_a_batch_too_big_for_the_device_is_halved() -> None:
     assert not said
 
 
-def failing(said: list[str]) -> TorchBackend:
-    """'meta' stands for a device that fails: it holds no numbers, so whatever needs one fails."""
-    return TorchBackend("meta", host=NumpyBackend(), on_fallback=said.append)
-
-
 def test_where_not_one_frame_fits_the_host_goes_on_once_and_for_all() -> None:
-    frames = film(shot(1, 4))
-    said: list[str] = []
-    backend, host = failing(said), NumpyBackend()
-    same(backend.luma(frames[1:], frames[0]), host.luma(frames[1:], frames[0]))
-    assert len(said) == 1 and said[0]
-    assert backend.comb(frames[1], frames[0]) == host.comb(frames[1], frames[0])
-    same(backend.luma(frames[1:], frames[0]), host.luma(frames[1:], frames[0]))
-    assert len(said) == 1
-
-
-def test_memory_that_ends_in_the_middle_ends_in_the_same_numbers() -> None:
     frames = film(shot(1, 9), shot(2, 7))
     said: list[str] = []
-    backend = TorchBackend("cpu", host=NumpyBackend(), on_fallback=said.append)
+    backend, host = (
+        TorchBackend("cpu", host=NumpyBackend(), on_fallback=said.append),
+        NumpyBackend(),
+    )
     with LittleMemory(frames[0].size - 1):
         got = backend.luma(frames[1:], frames[0])
     assert said == ["CUDA out of memory. Tried to allocate 20.00 MiB."]
-    same(got, NumpyBackend().luma(frames[1:], frames[0]))
+    same(got, host.luma(frames[1:], frames[0]))
+    with LittleMemory(0) as memory:
+        assert backend.comb(frames[1], frames[0]) == host.comb(frames[1], frames[0])
+        same(backend.luma(frames[1:], frames[0]), host.luma(frames[1:], frames[0]))
+    assert not memory.refused and len(said) == 1
 
 
 @pytest.mark.parametrize("work", ["comb", "noise", "lit_cells"])
@@ -119,15 +110,31 @@ def test_the_other_numbers_fall_back_too(work: str) -> None:
     plane = shot(1, 2, width=320, height=192)
     said: list[str] = []
     results = []
-    for backend in (failing(said), NumpyBackend()):
-        if work == "comb":
-            results.append(backend.comb(plane[1], plane[0]))
-        elif work == "noise":
-            results.append(backend.noise(plane[0], 8))
-        else:
-            results.append(backend.lit_cells(plane[0], above=90, axis=1).tolist())
+    for backend in (
+        TorchBackend("cpu", host=NumpyBackend(), on_fallback=said.append),
+        NumpyBackend(),
+    ):
+        with LittleMemory(10):
+            if work == "comb":
+                results.append(backend.comb(plane[1], plane[0]))
+            elif work == "noise":
+                results.append(backend.noise(plane[0], 8))
+            else:
+                results.append(backend.lit_cells(plane[0], above=90, axis=1).tolist())
     assert results[0] == results[1]
     assert len(said) == 1
+
+
+def test_any_other_failure_of_a_device_is_an_error() -> None:
+    """'meta' stands for a device that fails: it holds no numbers, so whatever needs one fails."""
+    frames = film(shot(1, 4))
+    said: list[str] = []
+    backend = TorchBackend("meta", host=NumpyBackend(), on_fallback=said.append)
+    with pytest.raises(RuntimeError):
+        backend.luma(frames[1:], frames[0])
+    with pytest.raises(RuntimeError):
+        backend.comb(frames[1], frames[0])
+    assert not said
 
 
 def test_without_a_host_it_is_an_error() -> None:

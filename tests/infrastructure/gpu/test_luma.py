@@ -6,6 +6,8 @@ NVDEC gives (NV12, P010): everything after the engine is real. With one, the eng
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +25,7 @@ from tests.media.film import damage, film, shot, source_of, write_film
 pytest.importorskip("torch", reason="needs drapto[gpu]")
 
 from drapto.infrastructure.gpu.luma import COMPARED, DeviceLumaReader
+from drapto.infrastructure.gpu.planes import AHEAD, UnfitFrameError
 
 CUDA = Device(name="cuda:0", why="a test wants it")
 Alter = Callable[[int, Picture], Picture]
@@ -88,12 +91,24 @@ def test_a_slice_of_a_plane_comes_to_the_host_as_an_array(video: SourceVideo) ->
     assert frame.full.shape == other.full.shape
 
 
-@pytest.mark.parametrize("number", [0, 5, COMPARED, 30, 40])
-def test_the_cpu_goes_on_where_a_picture_is_damaged(video: SourceVideo, number: int) -> None:
+@pytest.mark.parametrize("number", [0, COMPARED - 1])
+def test_the_cpu_gives_all_frames_where_the_beginning_is_damaged(
+    video: SourceVideo, number: int
+) -> None:
     said: list[str] = []
     reader = WithoutEngine(said, lambda n, picture: replace(picture, damaged=n == number))
     same(taken(reader.frames(video, max_height=60)), of_the_cpu(video))
     assert len(said) == 1 and "without errors" in said[0]
+
+
+@pytest.mark.parametrize("number", [COMPARED + AHEAD, 30, 40])
+def test_damage_later_on_is_an_error(video: SourceVideo, number: int) -> None:
+    said: list[str] = []
+    reader = WithoutEngine(said, lambda n, picture: replace(picture, damaged=n == number))
+    given = []
+    with pytest.raises(UnfitFrameError, match="without errors"):
+        given += reader.frames(video, max_height=60)
+    assert not said
 
 
 def test_wrong_pictures_are_noticed_before_the_first_is_given_out(video: SourceVideo) -> None:
@@ -108,27 +123,45 @@ def test_wrong_pictures_are_noticed_before_the_first_is_given_out(video: SourceV
     assert len(said) == 1 and "frame 0 is not that of the CPU" in said[0]
 
 
-def test_too_few_frames_are_made_up_for(video: SourceVideo) -> None:
-    class Short(WithoutEngine):
+@pytest.mark.parametrize("lost", [20, 40])
+def test_a_frame_that_the_device_loses_is_an_error(video: SourceVideo, lost: int) -> None:
+    class Losing(WithoutEngine):
         def _pictures(self, video: SourceVideo) -> Iterator[Picture]:
             for number, picture in enumerate(super()._pictures(video)):
-                if number < 17:
+                if number != lost:
                     yield picture
 
+    given: list[int] = []
+    with pytest.raises(UnfitFrameError, match=r"not the one|ended after 40 of 41"):
+        for frame in Losing([]).frames(video, max_height=60):
+            given.append(frame.pts)
+    assert given == video.index.pts.tolist()[:lost]
+
+
+def test_frames_are_held_no_longer_than_they_are_looked_at(video: SourceVideo) -> None:
+    """They lie in the memory of the device."""
+    held = []
+    for frame in WithoutEngine([]).frames(video, max_height=60):
+        held.append(weakref.ref(frame.full))
+        if frame.number == 3 * AHEAD:
+            break
+    del frame
+    gc.collect()
+    assert not any(reference() for reference in held[: 2 * AHEAD])
+
+
+def test_a_source_whose_packets_are_marked_as_damaged_is_for_the_cpu(video: SourceVideo) -> None:
     said: list[str] = []
-    same(taken(Short(said).frames(video, max_height=60)), of_the_cpu(video))
-    assert len(said) == 1 and "another number of frames" in said[0]
+    marked = replace(video, doubtful=(30,))
+    same(taken(WithoutEngine(said).frames(marked, max_height=60)), of_the_cpu(marked))
+    assert len(said) == 1 and "damaged" in said[0]
 
 
-def test_a_source_that_is_damaged_is_for_the_cpu(tmp_path: Path) -> None:
+def test_a_picture_that_cannot_be_decoded_is_an_error(tmp_path: Path) -> None:
     path = write_film(tmp_path / "a.mkv", shot(1, 40), codec="libx264")
-    damage(path, packet=15)
-    video = source_of(path)
-    said: list[str] = []
-    ours = taken(WithoutEngine(said).frames(video, max_height=60))
-    assert [frame.pts for frame in ours] == [frame.pts for frame in of_the_cpu(video)]
-    assert any(frame.damaged for frame in ours)
-    assert len(said) == 1
+    damage(path, packet=25)
+    with pytest.raises(UnfitFrameError):
+        taken(WithoutEngine([]).frames(source_of(path), max_height=60))
 
 
 def test_a_machine_without_the_device_gives_the_frames_all_the_same(video: SourceVideo) -> None:
