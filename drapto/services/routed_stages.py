@@ -21,6 +21,7 @@ from drapto.core.job import EncodeOptions
 from drapto.core.routing import RoutedStage
 from drapto.core.segments import EncodedSegment, Segment
 from drapto.core.source import SourceVideo
+from drapto.services.encoding.registry import encoder_named
 from drapto.services.encoding.unfinished import UnfinishedTasks
 from drapto.services.stages import Stages
 
@@ -30,13 +31,23 @@ _T = TypeVar("_T")
 Work: TypeAlias = Callable[[Stages], Awaitable[tuple[_T, int]]]
 
 
+def unbound() -> bool:
+    """What the first side has done does not keep the other from taking over."""
+    return False
+
+
 class Serving(Protocol):
     """Who knows which side serves. `services/router.py: RoutedJob` is one."""
 
     def primary(self, stage: RoutedStage) -> Stages: ...
 
     async def serve(
-        self, stage: RoutedStage, work: Work[_T], again: Work[_T] | None = None
+        self,
+        stage: RoutedStage,
+        work: Work[_T],
+        again: Work[_T] | None = None,
+        *,
+        is_bound: Callable[[], bool] = unbound,
     ) -> _T: ...
 
 
@@ -106,7 +117,8 @@ class RoutedEncoding:
         on_retry: Callable[[int, int, str], None],
         on_done: Callable[[EncodedSegment], Awaitable[None]],
     ) -> None:
-        """Whoever takes over begins with the first segment that is not finished."""
+        """Whoever takes over begins with the first segment that is not finished. Nobody does where
+        a graphics card encodes: the job can go on with it later."""
         remembered = UnfinishedTasks(tasks)
 
         async def accept(done: EncodedSegment) -> None:
@@ -124,4 +136,8 @@ class RoutedEncoding:
             )
             return None, remembered.frames - frames_before
 
-        await self._job.serve(RoutedStage.ENCODING, work)
+        def is_on_card() -> bool:
+            """Scripts have none: their segments and a card's are no valid stream together."""
+            return any(encoder_named(name).needs_device for name in remembered.encoders)
+
+        await self._job.serve(RoutedStage.ENCODING, work, is_bound=is_on_card)

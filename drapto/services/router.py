@@ -1,10 +1,10 @@
 """Who serves each stage of a job: the only module that knows that flags exist.
 
-Promised: the side that the route names serves; if the new side fails, legacy serves the job,
-the failure is counted and the user is told in one line, and new is not asked again in this job; a
-failure of both is reported as the new side's, and counts for nothing. The route is decided once
-per job and held by every later run of it. What the other side would have made of it is asked after
-the output is in its place, and changes nothing.
+Promised: the side that the route names serves; if the new side fails, legacy serves the job, the
+failure is counted and the user is told in one line, and new is not asked again in this job; but not
+where only new can go on with what it has begun. A failure of both is reported as the new side's,
+and counts for nothing. The route is decided once per job and held by every later run of it. What
+the other side would have made of it is asked after the output is in its place, and changes nothing.
 
     router = StageRouter(flags, new=stages, legacy=legacy_stages, rollback=manager, shadows=runner)
     served = router.for_job(job)
@@ -43,6 +43,7 @@ from drapto.services.routed_stages import (
     RoutedEncoding,
     RoutedSegmentation,
     Work,
+    unbound,
 )
 from drapto.services.stages import JobServed, JobToServe, Stages
 
@@ -182,10 +183,13 @@ class RoutedJob:
         stage: RoutedStage,
         work: Work[_T],
         again: Work[_T] | None = None,
+        *,
+        is_bound: Callable[[], bool] = unbound,
     ) -> _T:
         """Let the primary do the work, and legacy where a new primary could not.
 
         `again` is the work as it is given to the side that takes over; None: no different.
+        `is_bound` is asked after a failure: whether nobody else can go on with what was begun.
         """
         route, again = self.route(stage), again or work
         if stage in self._fallen_back:
@@ -197,7 +201,7 @@ class RoutedJob:
         except _NOT_THE_STAGES_FAULT:
             raise
         except Exception as failure:
-            if route.primary is Side.LEGACY or not route.may_fall_back:
+            if route.primary is Side.LEGACY or not route.may_fall_back or is_bound():
                 raise
             return await self._fall_back(stage, again, failure)
         done = _Done(frames, time.monotonic() - started_s)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import anyio
+import pytest
 
+from drapto.core.errors import InputError, MissingToolError
 from drapto.core.events import StageRolledBack
 from drapto.core.routing import RoutedStage, Side
-from tests.services.routing import FRAMES, Routing, tasks_of
+from tests.services.routing import FRAMES, SETTINGS, Routing, tasks_of
 from tests.services.routing_steps import (
     DETECTION,
     ENCODING,
@@ -34,6 +36,29 @@ async def test_finished_segments_stay_and_legacy_encodes_the_rest(routing: Routi
     (served,) = await history(routing, ENCODING)
     assert served.failed
     assert served.frames == FRAMES - 70  # of legacy, as the time is
+
+
+@pytest.mark.parametrize(
+    "fault", [InputError("the source is gone"), MissingToolError("no ffmpeg"), ZeroDivisionError()]
+)
+async def test_film_that_a_card_has_begun_is_left_for_it_to_finish(
+    routing: Routing, fault: Exception
+) -> None:
+    """Scripts encode with SVT-AV1: what they made would be no valid stream with what is there."""
+    routing.new.failing, routing.new.segments_first = frozenset({ENCODING}), 2
+    routing.new.fault = fault
+    job = await routing.settled()
+    on_card = SETTINGS.model_copy(update={"encoder": "av1-nvenc"})
+    tasks = (task.model_copy(update={"settings": on_card}) for task in tasks_of(0, 40, 70, FRAMES))
+    accepting = Accepting(*tasks)
+    with pytest.raises(type(fault)):
+        await accepting.by(job)
+    assert [(done.segment.index, done.digest) for done in accepting.done] == [
+        (0, "new"),
+        (1, "new"),
+    ]
+    assert routing.legacy.calls == [] and routing.reporter.warnings == []
+    assert await history(routing, ENCODING) == []
 
 
 async def test_tasks_may_still_come_when_legacy_goes_on(routing: Routing) -> None:

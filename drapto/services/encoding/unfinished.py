@@ -19,6 +19,7 @@ class UnfinishedTasks:
         self._taken: dict[int, SegmentTask] = {}
         self._again: deque[SegmentTask] = deque()
         self._finished: set[int] = set()
+        self.encoders: set[str] = set()  # of all tasks that were handed out
         self.frames = 0  # of the finished segments, each counted once
 
     def from_the_first_unfinished(self) -> UnfinishedTasks:
@@ -43,4 +44,5 @@ class UnfinishedTasks:
         task = await self._tasks.next()
         if task is not None:
             self._taken[task.segment.index] = task
+            self.encoders.add(task.settings.encoder)
         return task
