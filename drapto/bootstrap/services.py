@@ -25,6 +25,7 @@ from drapto.core.segments import Segment
 from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.binaries import FfmpegBinary, find_ffmpeg, inspect_ffmpeg
 from drapto.infrastructure.flags.opening import Flags, open_flags
+from drapto.infrastructure.gpu.device import find_device
 from drapto.infrastructure.machine import available_memory_bytes, cpu_cores
 from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
@@ -55,11 +56,13 @@ class Services:
     async def encode(self, request: JobRequest, sinks: Sequence[EventSink]) -> EncodeResult:
         orchestrator = await self._ready()
         needed_encoder(request.options, self._binary)
+        await needed_device(self._settings)
         return await orchestrator.encode(request, Everyone(sinks))
 
     async def plan(self, request: JobRequest, sinks: Sequence[EventSink]) -> PlanReady:
         orchestrator = await self._ready()
         needed_encoder(request.options, self._binary)
+        await needed_device(self._settings)
         return await orchestrator.plan(request, Everyone(sinks))
 
     async def estimate(
@@ -75,6 +78,7 @@ class Services:
     async def analyze(
         self, source: Path, options: EncodeOptions
     ) -> tuple[VideoAnalysis, SourceVideo, tuple[Segment, ...]]:
+        await needed_device(self._settings)
         return await (await self._ready()).analyze(source, options)
 
     async def probe(self, source: Path) -> tuple[MediaInfo, FrameIndex | None]:
@@ -206,3 +210,10 @@ def needed_encoder(options: EncodeOptions, binary: FfmpegBinary) -> None:
                 "encoder.",
                 hint="Unset DRAPTO_FFMPEG to use the bundled one, or choose another --encoder.",
             )
+
+
+async def needed_device(settings: Settings) -> None:
+    """Errors: MissingToolError if the settings name a device that cannot be used. Before a job: once
+    it runs, legacy would stand in for a detection that fails."""
+    if settings.device not in ("auto", "cpu"):
+        await anyio.to_thread.run_sync(find_device, settings.device)

@@ -17,6 +17,7 @@ from drapto.infrastructure.settings import Settings, flag_name
 from drapto.services.encoding.registry import ENCODERS
 from tests.empty_world import enter_empty_world
 from tests.end_to_end import program
+from tests.media import clips
 
 ROOT = Path(__file__).parents[2]
 Refused = Callable[..., tuple[int, str]]
@@ -281,3 +282,15 @@ def test_reader_that_goes_away_ends_probe_quietly(tmp_path: Path) -> None:
     _, said = child.communicate(timeout=120)
     assert said == b""
     assert child.returncode == 130
+
+
+@pytest.mark.parametrize("command", [["encode", "a.mkv", "b.mkv"], ["analyze", "a.mkv"]])
+def test_device_that_is_not_there_is_told_before_anything_is_done(
+    command: list[str], tmp_path: Path
+) -> None:
+    """Otherwise legacy would stand in for a detection that fails."""
+    clips.simple(tmp_path, "a.mkv", frames=12)
+    done = program.drapto_here(*command, cwd=tmp_path, DRAPTO_DEVICE="cuda:99")
+    assert done.returncode == 4
+    assert "The device 'cuda:99' cannot be used" in done.stderr
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".mkv"] == ["a.mkv"]
