@@ -83,7 +83,7 @@ class TestVersionAndHelp:
     def test_help_names_exactly_the_encoders_there_are(self) -> None:
         text = program.drapto_here("encode", "--help", COLUMNS="300").stdout
         line = next(line for line in text.splitlines() if "--encoder" in line)
-        assert set(re.findall(r"svt-\w+|x26\d|nvenc", line)) == set(ENCODERS)
+        assert set(re.findall(r"svt-\w+|x26\d|(?:av1|hevc)-\w+", line)) == set(ENCODERS)
 
 
 class TestUsage:
