@@ -22,7 +22,7 @@ from tests.end_to_end.disturbing import (
 )
 from tests.end_to_end.program import drapto_here, events_of
 from tests.media import hdr
-from tests.media.cards import ABSENT, BROKEN, Card
+from tests.media.cards import ABSENT, BROKEN, BUSY, Card
 
 AUTO = ("--encoder", "auto", "--workers", "1")
 
@@ -49,6 +49,19 @@ def journal_of(output: Path) -> list[dict[str, object]]:
 
 def with_card(card: Card, *, stall_s: str = "60") -> dict[str, str]:
     return {"DRAPTO_FFMPEG": str(card.ffmpeg), "DRAPTO_STALL_S": stall_s}
+
+
+def killed(film: Path, output: Path, card: Card) -> None:
+    """An encode with `auto`, after its first segment."""
+
+    def one_is_finished(event: Event) -> bool:
+        return bool(event["event"] == "segment_finished")
+
+    def kill(process: subprocess.Popen[str]) -> None:
+        process.send_signal(signal.SIGKILL)
+
+    ended = encode(film, output, *AUTO, when=one_is_finished, then=kill, **with_card(card))
+    assert ended.acted
 
 
 @pytest.mark.parametrize(
@@ -234,14 +247,7 @@ def test_a_killed_job_goes_on_with_the_encoder_it_began_with_or_says_that_it_is_
 ) -> None:
     card.is_there("av1_qsv")
 
-    def one_is_finished(event: Event) -> bool:
-        return bool(event["event"] == "segment_finished")
-
-    def kill(process: subprocess.Popen[str]) -> None:
-        process.send_signal(signal.SIGKILL)
-
-    killed = encode(film, output, *AUTO, when=one_is_finished, then=kill, **with_card(card))
-    assert killed.acted
+    killed(film, output, card)
     card.is_there("av1_nvenc")
     gone = encode_here(film, output, *AUTO, **with_card(card))
     assert gone.code == 4
@@ -254,6 +260,26 @@ def test_a_killed_job_goes_on_with_the_encoder_it_began_with_or_says_that_it_is_
     assert done.result["resumed_segments"] >= 1
     assert manifest_of(done).settings.encoder == "av1-qsv"
     assert not [run for run in card.runs if run == "av1_nvenc segment"]
+
+
+def test_a_killed_job_whose_card_is_busy_says_that_it_can_go_on_later(
+    film: Path, output: Path, card: Card
+) -> None:
+    card.is_there("av1_nvenc")
+    killed(film, output, card)
+    card.fails("av1_nvenc", trial="busy")
+    busy = encode_here(film, output, *AUTO, **with_card(card))
+    assert busy.code == 1
+    said = busy.events[-1]
+    assert said["message"].startswith("This job was begun with av1-nvenc, of which ")
+    assert f"The encoder av1-nvenc cannot be used now: it is busy ({BUSY})." in said["message"]
+    assert said["hint"].startswith("Wait until ") and "--no-resume" in said["hint"]
+    assert said["resumable"]
+    card.is_there("av1_nvenc")
+    done = encode_here(film, output, *AUTO, **with_card(card))
+    assert done.code == 0, done.stderr
+    assert done.result["resumed_segments"] >= 1
+    assert manifest_of(done).settings.encoder == "av1-nvenc"
 
 
 def test_estimate_and_dry_run_come_to_the_same_encoder(

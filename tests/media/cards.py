@@ -1,8 +1,8 @@
 """An ffmpeg for machines without a graphics card that behaves as if there were one, or a bad one.
 
 A program for DRAPTO_FFMPEG. What an encoder of a card is told is translated to SVT-AV1 and really
-encoded; chosen encoders fail when they are opened, after some frames, or stand still. All else goes
-to the real ffmpeg as it is.
+encoded; chosen encoders fail when they are opened, have no session left, fail after some frames, or
+stand still. All else goes to the real ffmpeg as it is.
 
     card = Card(folder)
     card.is_there("av1_nvenc")                        # it encodes
@@ -19,8 +19,9 @@ from typing import Literal
 
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 
-Fault = Literal["", "open", "frame", "hang"]
+Fault = Literal["", "open", "busy", "frame", "hang"]
 ABSENT = "Cannot load libcard.so.1"
+BUSY = "OpenEncodeSessionEx failed: incompatible client key (21): (no details)"
 BROKEN = "EncodePicture failed!: generic error (20)"
 
 _PROGRAM = """#!{python}
@@ -54,6 +55,9 @@ if not is_trial and done <= behaviour["after"]:
     fault = ""
 if fault == "open":
     say("OpenEncodeSessionEx failed: unsupported device (2): (no details)")
+    sys.exit(255)
+if fault == "busy":
+    say({busy!r})
     sys.exit(255)
 if fault == "hang":
     time.sleep(3600)
@@ -96,6 +100,7 @@ class Card:
                 ffmpeg=str(find_ffmpeg()),
                 folder=str(folder),
                 absent=ABSENT,
+                busy=BUSY,
                 broken=BROKEN,
             )
         )

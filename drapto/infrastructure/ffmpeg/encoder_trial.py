@@ -6,6 +6,7 @@
 Listed is not there: the bundled ffmpeg lists encoders for cards that few machines have, drivers
 differ in what they take, and some cards decode a codec that they cannot encode. So an encoder works
 if the frames come out, all of them, in the size that was asked for; a driver that hangs is ended.
+One that got no memory or no session of the card is busy: it may work later.
 
 Tests: tests/infrastructure/ffmpeg/test_encoder_trial.py.
 """
@@ -14,13 +15,15 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from fractions import Fraction
 from pathlib import Path
 
 import anyio
 
 from drapto.core.encoder_trial import EncoderTrial
-from drapto.core.errors import ProcessFailedError
+from drapto.core.errors import OutOfMemoryError, ProcessFailedError
 from drapto.core.interfaces import Encoder, SegmentExecutor
 from drapto.core.opening import file_url, synthetic_input
 from drapto.core.segments import EncodedSegment, Segment, SegmentTask, VideoSettings
@@ -37,26 +40,40 @@ _SPEAKER = re.compile(r"^(?:\[[^]]*\] )+")
 
 
 class FfmpegTrials:
-    """`core/workshop.py: EncoderTrials`. `executor` runs what the encoder is told."""
+    """`core/workshop.py: EncoderTrials`. `executor` runs what the encoder is told; `session` gives
+    leave to encode on the card, where this program shares it among its jobs."""
 
     def __init__(
-        self, binary: FfmpegBinary, executor: SegmentExecutor, *, deadline_s: float = DEADLINE_S
+        self,
+        binary: FfmpegBinary,
+        executor: SegmentExecutor,
+        *,
+        session: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+        deadline_s: float = DEADLINE_S,
     ) -> None:
         self._binary = binary
         self._executor = executor
+        self._session = session
         self._deadline_s = deadline_s
 
     async def of(self, encoder: Encoder, settings: VideoSettings) -> EncoderTrial:
         """Errors: ResourceError if the disk is full."""
-        problem = said = ""
+        problem, said, is_busy = "", "", False
         if encoder.ffmpeg_encoder not in self._binary.encoders:
             problem = f"this ffmpeg has no {encoder.ffmpeg_encoder}"
         else:
             try:
-                problem = await self._problem(settings)
+                async with self._session():
+                    problem = await self._problem(settings)
+            except OutOfMemoryError as error:
+                problem, said, is_busy = (
+                    f"it is busy ({_first_line(error)})",
+                    error.stderr_tail,
+                    True,
+                )
             except ProcessFailedError as error:
                 problem, said = _first_line(error), error.stderr_tail
-        return EncoderTrial(encoder=encoder.name, problem=problem, said=said)
+        return EncoderTrial(encoder=encoder.name, problem=problem, is_busy=is_busy, said=said)
 
     async def _problem(self, settings: VideoSettings) -> str:
         """Errors: ProcessFailedError."""

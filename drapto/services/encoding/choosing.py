@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from drapto.core.encoder_trial import EncoderTrial
-from drapto.core.errors import MissingToolError
+from drapto.core.errors import MissingToolError, ResourceError
 from drapto.core.events import EncoderSettled
 from drapto.core.interfaces import Encoder, EncodingService
 from drapto.core.job import EncodeOptions
@@ -25,6 +25,7 @@ from drapto.core.workshop import EncoderTrials
 from drapto.services.encoding.registry import AUTO, IN_ORDER, encoder_named
 
 _CPU = "--encoder svt-av1 needs no graphics card, and --encoder auto takes the first that works."
+WAIT = "Wait until other programs encode less on this card, and run the same command again."
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,13 @@ class Choice:
 async def choose_encoder(
     options: EncodeOptions, track: Track, encoding: EncodingService, trials: EncoderTrials
 ) -> Choice:
-    """Errors: MissingToolError if the one that was asked for by name does not work here."""
+    """Errors: MissingToolError if the one that was asked for by name does not work here,
+    ResourceError if it is busy."""
     if options.encoder != AUTO:
         encoder = encoder_named(options.encoder)
-        await require_working(encoder, options, track, encoding, trials)
+        trial = await trial_of(encoder, options, track, encoding, trials)
+        if not trial.works:
+            raise refusal(trial)
         return Choice(encoder)
     if reason := _only_svt_av1(options, track, encoding):
         return Choice(IN_ORDER[-1], reason)
@@ -68,26 +72,34 @@ async def first_working(
         tried.append(await trials.of(encoder, _trial_settings(encoder, options, track)))
         if tried[-1].works:
             return Choice(encoder, "the first that works here", tuple(tried))
-    names = ", ".join(trial.encoder for trial in tried)
+    names = ", ".join(trial.encoder + " (busy)" * trial.is_busy for trial in tried)
     reason = f"because none of these works here: {names}" if tried else "the last resort"
     return Choice(encoders[-1], reason, tuple(tried))
 
 
-async def require_working(
+async def trial_of(
     encoder: Encoder,
     options: EncodeOptions,
     track: Track,
     encoding: EncodingService,
     trials: EncoderTrials,
-) -> None:
-    """Errors: MissingToolError. An encoder without a device is not tried, nor are scripts'."""
+) -> EncoderTrial:
+    """An encoder without a device counts as working, untried, and so do those of scripts."""
     if not encoder.needs_device or not encoding.has_own_encoders:
-        return
-    trial = await trials.of(encoder, _trial_settings(encoder, options, track))
-    if not trial.works:
-        raise MissingToolError(
-            f"The encoder {encoder.name} does not work on this machine: {trial.problem}.", hint=_CPU
+        return EncoderTrial(encoder=encoder.name)
+    return await trials.of(encoder, _trial_settings(encoder, options, track))
+
+
+def refusal(trial: EncoderTrial) -> MissingToolError | ResourceError:
+    """Why a job cannot begin with this encoder, which does not work or is busy."""
+    if trial.is_busy:
+        return ResourceError(
+            f"The encoder {trial.encoder} cannot be used now: {trial.problem}.",
+            hint=f"{WAIT} {_CPU}",
         )
+    return MissingToolError(
+        f"The encoder {trial.encoder} does not work on this machine: {trial.problem}.", hint=_CPU
+    )
 
 
 def _only_svt_av1(options: EncodeOptions, track: Track, encoding: EncodingService) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from drapto.core.encoder_trial import EncoderTrial
-from drapto.core.errors import MissingToolError, UsageError
+from drapto.core.errors import MissingToolError, ResourceError, UsageError
 from drapto.core.interfaces import Encoder
 from drapto.core.job import EncodeOptions
 from drapto.core.media import CropRect, Track, TrackKind
@@ -29,12 +29,15 @@ class Working:
     """Trials of a machine where these work. What they do is tested with real ones:
     tests/infrastructure/ffmpeg/test_encoder_trial.py."""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, busy: str = "") -> None:
         self._names = names
+        self._busy = busy
         self.asked: list[VideoSettings] = []
 
     async def of(self, encoder: Encoder, settings: VideoSettings) -> EncoderTrial:
         self.asked.append(settings)
+        if encoder.name == self._busy:
+            return EncoderTrial(encoder=encoder.name, problem="it is busy (no key)", is_busy=True)
         problem = "" if encoder.name in self._names else "no such card"
         return EncoderTrial(encoder=encoder.name, problem=problem)
 
@@ -108,6 +111,16 @@ async def test_an_encoder_asked_for_by_name_is_tried_if_it_needs_a_card() -> Non
     assert (found.encoder.name, found.reason, len(trials.asked)) == ("av1-qsv", "", 1)
     with pytest.raises(MissingToolError, match=r"hevc-nvenc does not work .*: no such card"):
         await choice(trials=trials, encoder="hevc-nvenc")
+
+
+async def test_a_busy_card_is_not_said_to_be_none() -> None:
+    trials = Working(busy="av1-nvenc")
+    found = await choice(trials=trials)
+    assert found.reason.startswith("because none of these works here: av1-nvenc (busy), av1-qsv, ")
+    with pytest.raises(
+        ResourceError, match=r"The encoder av1-nvenc cannot be used now: it is busy"
+    ):
+        await choice(trials=trials, encoder="av1-nvenc")
 
 
 async def test_scripts_are_told_what_was_asked_for() -> None:
