@@ -18,19 +18,24 @@ from drapto.core.errors import (
     SegmentFailedError,
 )
 from drapto.core.interfaces import EncodingService, SegmentExecutor
+from drapto.core.quality import Measuring
 from drapto.core.segments import EncodedSegment, Segment, SegmentTask, VideoSettings
 from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.binaries import find_ffmpeg
 from drapto.infrastructure.ffmpeg.executor import LocalSegmentExecutor
 from drapto.infrastructure.ffmpeg.inspector import DecodingInspector
+from drapto.infrastructure.ffmpeg.segment_quality import SegmentMeasurer
 from drapto.services.encoding.longest_first import LongestFirst
+from drapto.services.encoding.measuring import measuring_arguments
 from drapto.services.encoding.registry import encoder_named
 from drapto.services.encoding.service import ParallelEncoding, with_lp_for_the_end
 from drapto.services.encoding.tasks import make_tasks
 from drapto.services.legacy.adapter import LegacyEncoding, ScriptSegmentExecutor
-from tests.legacy import needs_tools, packaged
+from tests.legacy import foreign, needs_tools, packaged
 from tests.media.cards import ABSENT, Card
 from tests.services.routing import routed
+
+NVENC = encoder_named("av1-nvenc")
 
 
 class OpenSlots:
@@ -134,31 +139,76 @@ def tasks_for(video: SourceVideo, directory: Path, *borders: int) -> tuple[Segme
     return make_tasks(video, segments, settings, directory)
 
 
+def on_a_card(task: SegmentTask) -> SegmentTask:
+    settings = task.settings.model_copy(update={"encoder": NVENC.name})
+    return task.model_copy(update={"settings": settings})
+
+
+async def encode_one(service: EncodingService, task: SegmentTask) -> None:
+    queue = LongestFirst([task])
+    queue.close()
+
+    async def refuse(segment: EncodedSegment) -> None:
+        pytest.fail(f"{segment} was accepted")
+
+    await service.encode(
+        queue,
+        workers=1,
+        on_progress=lambda _segment, _frames: None,
+        on_retry=lambda _segment, _attempt, _reason: None,
+        on_done=refuse,
+    )
+
+
 async def test_a_card_that_fails_is_told_from_a_segment_that_does(
     video: SourceVideo, tmp_path: Path
 ) -> None:
     """Another encoder may do better: whoever asked for this one can go on with it."""
-    encoder = encoder_named("av1-nvenc")
-    executor = LocalSegmentExecutor(Card(tmp_path).ffmpeg, encoder.arguments)
+    executor = LocalSegmentExecutor(Card(tmp_path).ffmpeg, NVENC.arguments)
     (task,) = tasks_for(video, tmp_path, 0, 10)
-    settings = task.settings.model_copy(update={"encoder": encoder.name})
-    queue = LongestFirst([task.model_copy(update={"settings": settings})])
-    queue.close()
-    done: list[EncodedSegment] = []
-
-    async def on_done(segment: EncodedSegment) -> None:
-        done.append(segment)
-
     with pytest.raises(EncoderFailedError, match="in 2 attempts") as caught:
-        await ParallelEncoding(executor, OpenSlots()).encode(
-            queue,
-            workers=1,
-            on_progress=lambda _segment, _frames: None,
-            on_retry=lambda _segment, _attempt, _reason: None,
-            on_done=on_done,
-        )
+        await encode_one(ParallelEncoding(executor, OpenSlots()), on_a_card(task))
     assert ABSENT in caught.value.said
-    assert done == []
+
+
+@pytest.mark.parametrize("said", ["no such filter", "Cannot allocate memory"])
+async def test_a_card_is_not_blamed_where_its_segment_cannot_be_measured(
+    said: str, video: SourceVideo, tmp_path: Path
+) -> None:
+    """Another encoder's could not be, either: the film would be encoded again for nothing."""
+    card = Card(tmp_path)
+    card.is_there("av1_nvenc")
+    unable = tmp_path / "ffmpeg-that-measures-nothing"
+    unable.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
+    unable.chmod(0o755)
+    inspector = DecodingInspector(SegmentMeasurer(unable, measuring_arguments))
+    executor = LocalSegmentExecutor(card.ffmpeg, NVENC.arguments, inspector)
+    (task,) = tasks_for(video, tmp_path, 0, 10)
+    measured = on_a_card(task).model_copy(update={"measuring": Measuring(model="vmaf_v0.6.1")})
+    with pytest.raises(SegmentFailedError, match=f"Measuring segment 0.*{said}") as caught:
+        await encode_one(ParallelEncoding(executor, OpenSlots()), measured)
+    assert not isinstance(caught.value, EncoderFailedError)
+    assert set(card.runs) == {"av1_nvenc segment"}
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "echo 'our encoder is broken' >&2; exit 1",
+        "$DRAPTO_FFMPEG -v error -f lavfi -i testsrc=s=320x180 -frames:v 2 -c:v libsvtav1 "
+        "-preset 12 -f matroska $DRAPTO_OUTPUT; echo '{\"frames\": 2}'",
+    ],
+    ids=["fails", "two frames"],
+)
+async def test_a_card_is_not_blamed_for_scripts_that_never_use_it(
+    script: str, video: SourceVideo, tmp_path: Path
+) -> None:
+    scripts = foreign(tmp_path, encode_segment=f"#!/bin/sh\n{script}\n")
+    executor = ScriptSegmentExecutor(scripts, DecodingInspector())
+    (task,) = tasks_for(video, tmp_path, 0, 10)
+    with pytest.raises(SegmentFailedError, match=r"2 attempts: .*(is broken|2 frames)") as caught:
+        await encode_one(LegacyEncoding(executor, OpenSlots()), on_a_card(task))
+    assert not isinstance(caught.value, EncoderFailedError)
 
 
 async def test_every_segment_comes_out_whole(

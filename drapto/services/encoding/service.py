@@ -65,7 +65,7 @@ class ParallelEncoding:
         on_retry: Callable[[int, int, str], None],
         on_done: Callable[[EncodedSegment], Awaitable[None]],
     ) -> None:
-        """Errors: SegmentFailedError (EncoderFailedError where a graphics card encodes),
+        """Errors: SegmentFailedError (EncoderFailedError where it is a graphics card that fails),
         ResourceError, MissingToolError; the rest is cancelled."""
 
         crew = Crew(workers)
@@ -121,11 +121,19 @@ class ParallelEncoding:
             task = task.model_copy(update={"attempt": task.attempt + 1})
             if task.attempt < len(task.seeks_s):
                 on_retry(number, task.attempt, reasons[-1])
-        raise _failed(task, reasons, failure) from failure
+        by_card = self.has_own_encoders and _is_of_card(task, failure)
+        raise _failed(task, reasons, failure, by_card=by_card) from failure
+
+
+def _is_of_card(task: SegmentTask, failure: ProcessFailedError | None) -> bool:
+    """Whether a graphics card did not encode what it should. What only measures its segments is
+    another program, that knows nothing of the encoder."""
+    encoder = encoder_named(task.settings.encoder)
+    return encoder.needs_device and (failure is None or encoder.ffmpeg_encoder in failure.command)
 
 
 def _failed(
-    task: SegmentTask, reasons: list[str], failure: ProcessFailedError | None
+    task: SegmentTask, reasons: list[str], failure: ProcessFailedError | None, *, by_card: bool
 ) -> SegmentFailedError:
     """`failure` None: frames were missing in every attempt."""
     segment = task.segment
@@ -137,7 +145,7 @@ def _failed(
         + (f" The last command: {failure.command_line}" if failure else "")
     )
     hint = _NO_MEMORY_HINT if isinstance(failure, OutOfMemoryError) else _DAMAGE_HINT
-    if not encoder_named(task.settings.encoder).needs_device:
+    if not by_card:
         return SegmentFailedError(message, hint=hint)
     return EncoderFailedError(message, hint=hint, said=failure.stderr_tail if failure else "")
 
