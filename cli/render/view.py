@@ -77,6 +77,7 @@ class JobView:
                 self._reset(event)
             case EncoderSettled() if event.instead_of is not None:
                 self._encode_anew()
+                self._encoding_since_s = self._now_s()  # the stage goes on
             case PlanReady():
                 self.plan = event
             case StageStarted():

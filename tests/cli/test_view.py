@@ -59,6 +59,7 @@ class TestView:
         view.emit(recorded.started())
         view.emit(recorded.plan(segments=4, frames=400))
         view.emit(StageStarted(job="j", stage=Stage.ENCODING))
+        clock.now_s += 100
         view.emit(recorded.finished_segment(0, frames=100, size_bytes=5000))
         view.emit(recorded.progress(1, 50))
         settled = EncoderSettled(job="j", encoder="av1-qsv", reason="the first that works here")
@@ -66,8 +67,6 @@ class TestView:
         assert view.snapshot().frames_done == 150
         view.emit(settled.model_copy(update={"instead_of": "av1-nvenc"}))
         assert view.snapshot().frames_done == 0
-        clock.now_s += 100
-        view.emit(StageStarted(job="j", stage=Stage.ENCODING))
         clock.now_s += 10
         view.emit(recorded.finished_segment(0, frames=100, size_bytes=5000))
         assert view.snapshot().frames_done == 100

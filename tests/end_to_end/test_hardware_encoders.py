@@ -156,6 +156,23 @@ def test_a_card_that_fails_in_the_middle_loses_all_of_the_film(
     assert chosen == ["av1-nvenc", "svt-av1"]
 
 
+def test_time_of_an_encoder_that_fails_belongs_to_the_stage(
+    film: Path, output: Path, card: Card
+) -> None:
+    card.fails("av1_nvenc", "hang", after=1)
+    stall_s = 1.0
+    done = encode_here(film, output, *AUTO, **with_card(card, stall_s=str(stall_s)))
+    assert done.code == 0, done.stderr
+    stage = [event for event in done.events if event.get("stage") == "encoding"]
+    assert [event["event"] for event in stage] == ["stage_started", "stage_finished"]
+    segments = [event for event in done.events if event["event"] == "segment_finished"]
+    assert len(segments) == done.result["segments"] + 1
+    hung_s = 2 * stall_s  # in both attempts
+    assert stage[1]["wall_s"] > hung_s + sum(event["wall_s"] for event in segments)
+    (kept,) = [time for time in manifest_of(done).stages if time.stage == "encoding"]
+    assert kept.wall_s == pytest.approx(stage[1]["wall_s"])
+
+
 def test_a_card_that_fails_while_the_film_is_still_being_analysed_is_replaced_in_the_end(
     film: Path, output: Path, card: Card
 ) -> None:

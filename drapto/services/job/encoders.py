@@ -46,8 +46,8 @@ from drapto.services.planning import TrackDecisions, VideoPlan
 
 @dataclass(frozen=True)
 class EncodingOutcome:
-    frames: int  # encoded by this run
-    wall_s: float
+    frames: int  # encoded by this run, and not given up
+    wall_s: float  # of the stage, with what was given up
     quality: FilmQuality | None  # None: not measured
     film: RememberedFilm | None = None  # what later films can learn; None: nothing was steered
 
@@ -87,7 +87,7 @@ class Encoders:
         self._known: dict[int, Segment] = {}  # and the finished ones, which may be bettered
         self._failure: SegmentFailedError | None = None  # of a plan that may yet be withdrawn
         self._frames_done = 0
-        self._started_s = 0.0
+        self._started_s: float | None = None  # of the stage, however often it begins anew
 
     @property
     def started(self) -> bool:
@@ -108,8 +108,9 @@ class Encoders:
         self._plan = plan
         self._queue = self._queue_for(plan)
         self._workers, self._idle = anyio.CancelScope(), anyio.Event()
-        self._started_s = time.monotonic()
-        self._job.reporter.emit(StageStarted(job=self._job.reporter.job, stage=Stage.ENCODING))
+        if self._started_s is None:
+            self._started_s = time.monotonic()
+            self._job.reporter.emit(StageStarted(job=self._job.reporter.job, stage=Stage.ENCODING))
         self._group.start_soon(self._run, plan)
 
     def _queue_for(self, plan: VideoPlan) -> LongestFirst | SteeredTasks:
@@ -206,6 +207,7 @@ class Encoders:
         await self._idle.wait()
         if self._failure is not None:
             raise self._failure
+        assert self._started_s is not None
         wall_s = time.monotonic() - self._started_s
         segments_done = list(self._job.state.checkpoint.segments.values())
         judged = judge(self._queue, segments_done, plan.settings, plan.measuring)
