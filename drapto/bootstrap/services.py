@@ -213,7 +213,7 @@ def needed_encoder(options: EncodeOptions, binary: FfmpegBinary) -> None:
 
 
 async def needed_device(settings: Settings) -> None:
-    """Errors: MissingToolError if the settings name a device that cannot be used. Before a job: once
-    it runs, legacy would stand in for a detection that fails."""
+    """Errors: MissingToolError if the settings name a device that cannot be used. Asked before a
+    job: once it runs, legacy would stand in for a detection that fails."""
     if settings.device not in ("auto", "cpu"):
         await anyio.to_thread.run_sync(find_device, settings.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from drapto.bootstrap.detecting import make_detection
@@ -44,7 +45,9 @@ def make_workshop(
         payload=payload_digests,
         metadata=PacketMetadataReader(),
         metrics=FfmpegMetrics(binary),
-        trials=FfmpegTrials(binary, _executor(settings, binary)),
+        trials=FfmpegTrials(
+            binary, _executor(settings, binary), session=partial(resources.acquire, encoders=1)
+        ),
         films=FileFilmMemory(state_dir, learns=settings.learn_films),
         store=FileJobStore(state_dir, resources, log_level=settings.log_level),
         machine=Machine(
