@@ -37,8 +37,20 @@ FIRST = (
 candidates, which run when nobody else wants to: while they wait, so does the machine."""
 
 
+LAST = (
+    "tests/infrastructure/gpu/",
+    "tests/infrastructure/ffmpeg/test_quality_on_device.py",
+    "tests/services/detection/test_features.py",
+    "tests/services/detection/test_learned_cuts.py",
+)
+"""Those that load torch: every program that a worker starts afterwards costs 17 ms of CPU time more
+(its page tables are copied), and most tests start several."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def place(item: pytest.Item) -> int:
+        if item.nodeid.startswith(LAST):
+            return len(FIRST) + 1
         starts = (item.nodeid.startswith(name) for name in FIRST)
         return next((number for number, found in enumerate(starts) if found), len(FIRST))
 

@@ -146,7 +146,9 @@ def test_two_first_calls_at_once_set_up_once(checkout: Checkout) -> None:
     assert sum(err.count("making") for _, err in ended) == 1
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_set_up_stopped_half_way_is_done_again_by_the_next_call(
     checkout: Checkout, how: signal.Signals
 ) -> None:

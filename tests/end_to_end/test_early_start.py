@@ -94,6 +94,7 @@ async def test_what_was_begun_before_fields_were_seen_is_withdrawn(tmp_path: Pat
     assert result.frames == 240
 
 
+@pytest.mark.slow
 async def test_encoding_does_not_begin_on_a_film_that_begins_in_fields(tmp_path: Path) -> None:
     planes = film_of.interlaced(shots(1, 5, 40))
     source = film_of.write_film(tmp_path / "fields.mkv", planes, fps=25)

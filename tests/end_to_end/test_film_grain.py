@@ -145,6 +145,7 @@ async def test_level_is_refused_where_the_encoder_has_none(noisy: Path, tmp_path
     assert result.settings.film_grain == 0
 
 
+@pytest.mark.slow
 async def test_no_segment_is_encoded_before_the_grain_is_known(tmp_path: Path) -> None:
     """As the journal tells; with a level of its own, a film as long as this begins early."""
     many: dict[str, Any] = {"preset": 13, "crf": 50, "min_segment_s": 0.25, "max_segment_s": 0.5}
@@ -188,6 +189,7 @@ async def test_killed_job_goes_on_at_its_level(noisy: Path, tmp_path: Path) -> N
 
 
 @needs_tools
+@pytest.mark.slow
 async def test_packaged_script_keeps_the_level(noisy: Path, tmp_path: Path) -> None:
     routes: dict[str, Any] = {"routes": {RoutedStage.ENCODING: Mode.LEGACY}}
     for level in (10, "off"):

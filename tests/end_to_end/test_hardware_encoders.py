@@ -69,7 +69,7 @@ def killed(film: Path, output: Path, card: Card) -> None:
     [
         (("av1_nvenc", "av1_qsv"), "av1-nvenc"),
         pytest.param(("av1_amf", "av1_qsv"), "av1-qsv", marks=pytest.mark.slow),
-        (("av1_vaapi", "hevc_nvenc"), "av1-vaapi"),
+        pytest.param(("av1_vaapi", "hevc_nvenc"), "av1-vaapi", marks=pytest.mark.slow),
         pytest.param(("av1_amf",), "av1-amf", marks=pytest.mark.slow),
     ],
 )
@@ -124,7 +124,11 @@ def test_one_line_says_which_encoder_it_came_to(film: Path, output: Path, card: 
 
 @pytest.mark.parametrize(
     ("fault", "after"),
-    [pytest.param("open", 0, marks=pytest.mark.slow), ("frame", 2), ("hang", 1)],
+    [
+        pytest.param("open", 0, marks=pytest.mark.slow),
+        pytest.param("frame", 2, marks=pytest.mark.slow),
+        ("hang", 1),
+    ],
 )
 def test_a_card_that_fails_in_the_middle_loses_all_of_the_film(
     film: Path, output: Path, card: Card, undisturbed: str, fault: str, after: int
@@ -173,6 +177,7 @@ def test_time_of_an_encoder_that_fails_belongs_to_the_stage(
     assert kept.wall_s == pytest.approx(stage[1]["wall_s"])
 
 
+@pytest.mark.slow
 def test_a_card_that_fails_while_the_film_is_still_being_analysed_is_replaced_in_the_end(
     film: Path, output: Path, card: Card
 ) -> None:
@@ -218,6 +223,7 @@ def test_a_source_that_no_encoder_can_do_is_not_put_down_to_the_card(
     assert "If the source is damaged there" in failed["hint"]
 
 
+@pytest.mark.slow
 def test_the_next_card_goes_on_before_the_processor_does(
     film: Path, output: Path, card: Card
 ) -> None:
@@ -279,6 +285,7 @@ def test_a_killed_job_goes_on_with_the_encoder_it_began_with_or_says_that_it_is_
     assert not [run for run in card.runs if run == "av1_nvenc segment"]
 
 
+@pytest.mark.slow
 def test_a_killed_job_whose_card_is_busy_says_that_it_can_go_on_later(
     film: Path, output: Path, card: Card
 ) -> None:
@@ -314,6 +321,7 @@ def test_estimate_and_dry_run_come_to_the_same_encoder(
     assert '"encoder": "av1-qsv"' in found.stdout
 
 
+@pytest.mark.slow
 def test_a_card_is_steered_to_a_target_though_its_crf_means_something_else(
     film: Path, output: Path, card: Card
 ) -> None:

@@ -219,6 +219,7 @@ async def test_an_argument_that_is_not_allowed_is_named(tmp_path: Path) -> None:
         await verified(tmp_path / "in.mkv", tmp_path / "out.mkv", deinterlace="yadif")
 
 
+@pytest.mark.slow
 async def test_on_a_device_vmaf_is_that_of_libvmaf_and_the_device_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

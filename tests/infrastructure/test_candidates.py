@@ -169,7 +169,7 @@ async def test_nothing_escapes_by_leaving_group_session_and_environment(
         "    os.setsid()\n"
         "    if os.fork() == 0:\n"
         f"        Path({str(note)!r}).write_text(str(os.getpid()))\n"
-        "        os.execve('/bin/sleep', ['sleep', '600'], {})\n"
+        "        os.execve('/bin/sleep', ['sleep', '602'], {})\n"
         "    os._exit(0)\n"
         f"while not Path({str(note)!r}).exists() or not Path({str(note)!r}).read_text():\n"
         "    time.sleep(0.01)\n"
@@ -201,7 +201,7 @@ anyio.run(main, *sys.argv[1:])
 def test_nothing_of_it_outlives_a_killed_program(tmp_path: Path, task: ShadowTask) -> None:
     """Not even what a script of the candidate has started, which asked for no such thing."""
     note = tmp_path / "pid"
-    worker(tmp_path, f"os.system('sleep 600 & echo $! > {note}; wait')")
+    worker(tmp_path, f"os.system('sleep 603 & echo $! > {note}; wait')")
     (tmp_path / "task.json").write_text(dumps(task))
     argv = [sys.executable, "-c", _PROGRAM, str(tmp_path / "shadow"), str(tmp_path / "task.json")]
     program = subprocess.Popen([*argv, str(tmp_path / "worker.py")])

@@ -26,7 +26,7 @@ CRASH = "kill -SEGV $$"
 FAIL = "echo 'it is broken' >&2; exit 1"
 NONSENSE = "echo 'All went well!'"
 FLOOD = "timeout 2 yes | tee /dev/stderr"
-HANG = "sleep 600 & echo $! >NOTE.tmp; mv NOTE.tmp NOTE; wait"
+HANG = "sleep 601 & echo $! >NOTE.tmp; mv NOTE.tmp NOTE; wait"
 DELETE = 'rm -f "$DRAPTO_INPUT"; : >"$DRAPTO_INPUT"'
 SLOW = "echo begun >NOTE.tmp; mv NOTE.tmp NOTE; sleep 3; exit 1"
 

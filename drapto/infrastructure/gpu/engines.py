@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from drapto.core.device import DecodeEngine, Device
+from drapto.core.opening import file_url
 from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.frames import build_index
 from drapto.infrastructure.ffmpeg.probe import main_video, probe_file
@@ -54,7 +55,7 @@ def _write(clip: Path, encoder: str, pixel_format: str) -> None:
     rng = np.random.default_rng(1)
     coarse = rng.integers(40, 200, (_HEIGHT // 16, _WIDTH // 16)).astype(np.uint8)
     picture = np.kron(coarse, np.ones((16, 16), np.uint8))
-    with av.open(str(clip), "w") as container:
+    with av.open(file_url(clip), "w") as container:
         stream: Any = container.add_stream(encoder, rate=Fraction(24))
         stream.width, stream.height, stream.pix_fmt = _WIDTH, _HEIGHT, pixel_format
         stream.options = _QUIET.get(encoder, {})

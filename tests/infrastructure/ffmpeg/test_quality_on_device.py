@@ -22,9 +22,10 @@ from drapto.infrastructure.ffmpeg.quality import Scores, measure_whole
 from drapto.infrastructure.ffmpeg.reader import PyAvReader
 from drapto.infrastructure.gpu import metric_feed
 from tests.media import clips
+from tests.optional import needs_torch, needs_vmaf_torch, torch
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("vmaf_torch")
+pytestmark = [needs_torch, needs_vmaf_torch]
+
 
 FFMPEG = Path(imageio_ffmpeg.get_ffmpeg_exe())
 FRAMES = 24
@@ -72,6 +73,7 @@ async def test_a_cropped_ten_bit_encode_has_the_scores_of_libvmaf(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 async def test_a_user_who_may_have_no_larger_pipe_measures_through_a_small_one(
     film: Path, encode: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

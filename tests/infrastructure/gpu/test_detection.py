@@ -19,11 +19,14 @@ from drapto.core.source import SourceVideo
 from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
 from drapto.infrastructure.ffmpeg.pictures import Picture
 from drapto.infrastructure.gpu.detection import DetectionParts, DeviceDetection
+from drapto.infrastructure.gpu.features import TorchBackend
+from drapto.infrastructure.gpu.planes import AHEAD, UnfitFrameError
 from drapto.infrastructure.resources import ResourceManager
 from drapto.infrastructure.settings import Settings
 from drapto.services.detection.features import NumpyBackend
 from drapto.services.detection.service import StreamingDetection
 from drapto.services.reporting import Everyone
+from tests.infrastructure.gpu.test_luma import WithoutEngine
 from tests.media import clips
 from tests.media.film import (
     blank,
@@ -37,12 +40,9 @@ from tests.media.film import (
     with_noise,
     write_film,
 )
+from tests.optional import needs_torch
 
-pytest.importorskip("torch", reason="needs drapto[gpu]")
-
-from drapto.infrastructure.gpu.features import TorchBackend
-from drapto.infrastructure.gpu.planes import AHEAD, UnfitFrameError
-from tests.infrastructure.gpu.test_luma import WithoutEngine
+pytestmark = needs_torch
 
 
 async def analyzed(detection: DetectionService, video: SourceVideo) -> VideoAnalysis:

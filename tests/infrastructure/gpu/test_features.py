@@ -11,14 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drapto.core.features import U8, LumaFeatures
+from drapto.infrastructure.gpu.features import TorchBackend
 from drapto.services.detection.features import NumpyBackend
 from tests.media.film import film, shot
+from tests.optional import needs_torch, torch
 
-torch = pytest.importorskip("torch", reason="needs drapto[gpu]")
-
-from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
-
-from drapto.infrastructure.gpu.features import TorchBackend  # noqa: E402
+pytestmark = needs_torch
 
 DEVICES = ["cpu", pytest.param("cuda:0", marks=pytest.mark.gpu)]
 SCALARS = ("mean", "deviation", "spatial", "temporal", "histogram")
@@ -56,20 +54,26 @@ def test_every_number_is_that_of_numpy(device: str, frames: U8, above: int) -> N
             np.testing.assert_array_equal(lit[1], lit[0])
 
 
-class LittleMemory(TorchDispatchMode):
-    """Torch itself, but for results of more than so many numbers there is no memory."""
+def little_memory(numbers: int) -> Any:
+    """Torch itself, but for results of more than so many numbers there is no memory. A context;
+    `refused`: how often there was none."""
+    from torch.utils._python_dispatch import TorchDispatchMode
 
-    def __init__(self, numbers: int) -> None:
-        super().__init__()
-        self.numbers = numbers
-        self.refused = 0
+    class LittleMemory(TorchDispatchMode):
+        refused = 0
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        if isinstance(made, torch.Tensor) and made.numel() > self.numbers:
-            self.refused += 1
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nMore.")
-        return made
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            made = func(*args, **(kwargs or {}))
+            if isinstance(made, torch.Tensor) and made.numel() > numbers:
+                self.refused += 1
+                raise torch.OutOfMemoryError(
+                    "CUDA out of memory. Tried to allocate 20.00 MiB.\nMore."
+                )
+            return made
+
+    return LittleMemory()
 
 
 def same(one: LumaFeatures, other: LumaFeatures) -> None:
@@ -81,7 +85,7 @@ def test_a_batch_too_big_for_the_device_is_halved() -> None:
     frames = film(shot(1, 9), shot(2, 7))
     said: list[str] = []
     backend = TorchBackend("cpu", on_fallback=said.append)
-    with LittleMemory(frames[0].size * 5) as memory:
+    with little_memory(frames[0].size * 5) as memory:
         got = backend.luma(frames[1:], frames[0])
     assert memory.refused
     same(got, TorchBackend("cpu").luma(frames[1:], frames[0]))
@@ -95,11 +99,11 @@ def test_where_not_one_frame_fits_the_host_goes_on_once_and_for_all() -> None:
         TorchBackend("cpu", host=NumpyBackend(), on_fallback=said.append),
         NumpyBackend(),
     )
-    with LittleMemory(frames[0].size - 1):
+    with little_memory(frames[0].size - 1):
         got = backend.luma(frames[1:], frames[0])
     assert said == ["CUDA out of memory. Tried to allocate 20.00 MiB."]
     same(got, host.luma(frames[1:], frames[0]))
-    with LittleMemory(0) as memory:
+    with little_memory(0) as memory:
         assert backend.comb(frames[1], frames[0]) == host.comb(frames[1], frames[0])
         same(backend.luma(frames[1:], frames[0]), host.luma(frames[1:], frames[0]))
     assert not memory.refused and len(said) == 1
@@ -114,7 +118,7 @@ def test_the_other_numbers_fall_back_too(work: str) -> None:
         TorchBackend("cpu", host=NumpyBackend(), on_fallback=said.append),
         NumpyBackend(),
     ):
-        with LittleMemory(10):
+        with little_memory(10):
             if work == "comb":
                 results.append(backend.comb(plane[1], plane[0]))
             elif work == "noise":
@@ -139,7 +143,7 @@ def test_any_other_failure_of_a_device_is_an_error() -> None:
 
 def test_without_a_host_it_is_an_error() -> None:
     frames = film(shot(1, 1))
-    with LittleMemory(10), pytest.raises(torch.OutOfMemoryError):
+    with little_memory(10), pytest.raises(torch.OutOfMemoryError):
         TorchBackend("cpu").luma(frames, None)
 
 

@@ -19,13 +19,13 @@ from drapto.core.device import Device
 from drapto.core.source import LumaFrame, SourceVideo
 from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
 from drapto.infrastructure.ffmpeg.pictures import Picture, all_pictures
-from tests.media import clips
-from tests.media.film import damage, film, shot, source_of, write_film
-
-pytest.importorskip("torch", reason="needs drapto[gpu]")
-
 from drapto.infrastructure.gpu.luma import COMPARED, DeviceLumaReader
 from drapto.infrastructure.gpu.planes import AHEAD, UnfitFrameError
+from tests.media import clips
+from tests.media.film import damage, film, shot, source_of, write_film
+from tests.optional import needs_torch
+
+pytestmark = needs_torch
 
 CUDA = Device(name="cuda:0", why="a test wants it")
 Alter = Callable[[int, Picture], Picture]

@@ -32,9 +32,10 @@ from drapto.infrastructure.gpu import metric_decoded, metric_feed
 from drapto.infrastructure.gpu.luma import DeviceLumaReader
 from drapto.infrastructure.gpu.metric_decoded import are_plain, eight_bit
 from tests.media import clips
+from tests.optional import needs_torch, needs_vmaf_torch, torch
 
-torch = pytest.importorskip("torch", reason="needs drapto[gpu]")
-pytest.importorskip("vmaf_torch", reason="needs drapto[gpu]")
+pytestmark = [needs_torch, needs_vmaf_torch]
+
 
 FFMPEG = Path(pytest.importorskip("imageio_ffmpeg").get_ffmpeg_exe())
 FRAMES = 24

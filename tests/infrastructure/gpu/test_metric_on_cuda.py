@@ -18,9 +18,10 @@ from drapto.infrastructure.gpu.luma import DeviceLumaReader
 from drapto.infrastructure.gpu.metric_decoded import are_plain, decoded_scores
 from drapto.infrastructure.gpu.metric_vmaf import AGREEING, TorchVmaf, trusted_vmaf
 from tests.media.film import Planes, film, shot, source_of, with_noise, write_film
+from tests.optional import needs_torch, needs_vmaf_torch, torch
 
-torch = pytest.importorskip("torch", reason="needs drapto[gpu]")
-pytest.importorskip("vmaf_torch", reason="needs drapto[gpu]")
+pytestmark = [needs_torch, needs_vmaf_torch]
+
 
 CUDA = "cuda:0"
 SIZE = {"width": 640, "height": 360}

@@ -17,6 +17,7 @@ import pytest
 from drapto.core.errors import MissingToolError, ResourceError
 from drapto.core.quality import Measuring, Metric, Reference
 from drapto.infrastructure.ffmpeg.metrics import metric_for
+from drapto.infrastructure.gpu import metric_vmaf
 from drapto.infrastructure.gpu.metric_vmaf import (
     AGREEING,
     OFF,
@@ -24,9 +25,10 @@ from drapto.infrastructure.gpu.metric_vmaf import (
     can_measure,
     trusted_vmaf,
 )
+from tests.optional import needs_torch, needs_vmaf_torch, torch
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("vmaf_torch")
+pytestmark = [needs_torch, needs_vmaf_torch]
+
 imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
 
 FFMPEG = pytest.importorskip("imageio_ffmpeg").get_ffmpeg_exe()
@@ -188,6 +190,7 @@ def test_a_device_that_computes_something_else_is_not_trusted(
         return [score + off * (vmaf.device == "cpu:0") for score in real(vmaf)]
 
     monkeypatch.setattr(TorchVmaf, "scores", elsewhere)
+    monkeypatch.setattr(metric_vmaf, "_check", metric_vmaf._check.__wrapped__)  # asked before?
     off = 0.5
     with pytest.raises(ResourceError, match="cannot be measured on cpu:0: drawn pictures came to"):
         trusted_vmaf(Measuring(model=AGREEING), "cpu:0")

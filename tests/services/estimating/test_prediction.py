@@ -80,7 +80,7 @@ def test_windows_that_differ_widen_the_range() -> None:
     assert width(wide.video_bytes) > 2 * width(narrow.video_bytes)
 
 
-@pytest.mark.parametrize("goal", [None, GOAL])
+@pytest.mark.parametrize("goal", [None, pytest.param(GOAL, marks=pytest.mark.slow)])
 def test_four_of_five_films_come_out_within_the_range(goal: Goal | None) -> None:
     """Windows drawn from a population: how often the range holds what all of it would give."""
     chance = Random(5)
