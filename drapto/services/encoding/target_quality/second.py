@@ -145,11 +145,17 @@ class Second:
         column = self._column(float(np.clip(crf, self.goal.lowest_crf, self.goal.highest_crf)))
         if direction * (now.crf - self.curves.crfs[column]) < LEAST_MOVE:
             return None
+        if float(self.curves.crfs[column]) in self._tried(row):  # and it was not the better one
+            return None
         safe = gap_of(self.goal.lowest_scene + ABOVE_FLOOR)
         if direction < 0 and self.curves.gap[row, column] > safe:
             return None
         gain = direction * float(self.curves.vmaf[row, column] - now.quality.mean)
         return Move(row, column, gain * share, gain)
+
+    def _tried(self, row: int) -> set[float]:
+        index = self.pieces[row].index
+        return {attempt.crf for attempt in self.attempts if attempt.index == index}
 
     def _tried_out(self, move: Move, missing: float) -> Move:
         """The gain where only the worst frames count: with the piece's bins put in its place."""

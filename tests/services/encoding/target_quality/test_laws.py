@@ -44,6 +44,14 @@ goals = st.builds(
 )
 
 
+def test_a_film_that_no_crf_makes_better_is_tried_at_each_only_once():
+    """The kept encode is then the smallest; what lies below it was tried already."""
+    scene = PaperScene(frames=1, gap=4.0, gap_growth=0.0, bits=1e-5, shrinkage=0.0, best=30.0)
+    goal = Goal(target=80.0, max_extra=0.05, max_encodes=4, lowest_crf=10.0, highest_crf=40.5)
+    crfs = [step.crf for step in drive((scene,), goal).steps]
+    assert len(set(crfs)) == len(crfs)
+
+
 @some
 @given(films, goals, st.integers(1, 6), st.booleans(), st.randoms(use_true_random=False))
 def test_it_ends_with_every_segment_encoded_and_within_its_limits(
