@@ -84,6 +84,8 @@ def peer(kind: str) -> Pass:
 
 def ours(film: Path, device: str | None) -> Pass:
     """`device` None: NumPy. The torch CPU backend gets frames that are decoded as NumPy's are."""
+    import cv2  # noqa: F401  # loaded before the clock starts, as everything is
+
     from drapto.core.device import Device
     from drapto.core.job import EncodeOptions
     from drapto.infrastructure.ffmpeg.luma import PyAvLumaReader
@@ -102,7 +104,7 @@ def ours(film: Path, device: str | None) -> Pass:
     if device is None:
         detection = StreamingDetection(PyAvLumaReader(), NumpyBackend())
     else:
-        import torch  # loaded before the clock starts, as everything is
+        import torch
 
         torch.zeros(1, device=device)
         backend = TorchBackend(device, host=NumpyBackend(), on_fallback=_complain)
