@@ -67,13 +67,13 @@ async def dry_run(
             reporter.warn(message)
         ready = plan_ready(reporter.job, decisions, plan, video, segments, {}, routes)
         reporter.emit(ready)
-        commands = []
-        if not _legacy_encodes(routes):  # its scripts decide themselves what they run
-            commands += [tracks.segment_command(task) for task in tasks]
-        for audio in decisions.mux.audio_encodings:
-            out = scratch / f"{audio.source.index}.opus"
-            commands.append(tracks.audio_command(video.media, audio, out))
-        for command in commands:
+        # Legacy scripts decide themselves what they run.
+        segments_of_ours = () if _legacy_encodes(routes) else tasks
+        sound = [
+            tracks.audio_command(video.media, audio, scratch / f"{audio.source.index}.opus")
+            for audio in decisions.mux.audio_encodings
+        ]
+        for command in [*map(tracks.segment_command, segments_of_ours), *sound]:
             reporter.emit(
                 CommandPlanned(job=reporter.job, stage=Stage.ENCODING, command=tuple(command))
             )

@@ -4,7 +4,7 @@
         scores = await decoded_scores(vmaf, reader, encoded, original, on_frames)
 
 `reader` is a `LumaReader` whose frames lie on the device, as those of `DeviceLumaReader` do; where
-it goes on with frames of the CPU, those are carried over. For pairs of which nothing but a
+it gives those of the CPU instead, they are carried over. For pairs of which nothing but a
 rectangle has to be taken: fields are put together and colours converted in ffmpeg alone
 (`metric_feed.py`). More than 8 bits become 8 with the very rounding of ffmpeg's.
 
